@@ -1,0 +1,24 @@
+.PHONY: run test lint format
+
+run:
+	@sh .ci/python-env requirements.txt
+	@sh .ci/demo
+
+# One file or one test: make test ARGS="tests/test_access.py -k stranger"
+test:
+	@sh .ci/test $(ARGS)
+
+lint: export DEBUG = True
+lint: export DATABASE_URL = sqlite://:memory:
+lint:
+	@sh .ci/python-env requirements-dev.txt
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m mypy
+	.venv/bin/python manage.py makemigrations --check --dry-run
+	.venv/bin/python manage.py check
+
+format:
+	@sh .ci/python-env requirements-dev.txt
+	.venv/bin/python -m ruff format .
+	.venv/bin/python -m ruff check --fix .
