@@ -1,0 +1,141 @@
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from importers.models.lists import FaceList
+
+
+class ImportQuerySet(models.QuerySet["Import"]):
+    def with_totals(self) -> Self:
+        """Adds `images`, `left_out` and Persona's three counts (None while none is known)."""
+        return self.annotate(
+            successful_count=Sum("batches__successful_count"),
+            duplicate_count=Sum("batches__duplicate_count"),
+            error_count=Sum("batches__error_count"),
+            images=_files_counted(Image.State.ACCEPTED),
+            left_out=_files_counted(Image.State.LEFT_OUT),
+        )
+
+
+def _files_counted(state: str) -> Coalesce:
+    files = Image.objects.filter(face_import=OuterRef("pk"), state=state).order_by()
+    counted = files.values("face_import").annotate(total=Count("pk")).values("total")
+    return Coalesce(Subquery(counted, output_field=models.IntegerField()), 0)
+
+
+class Import(models.Model):
+    """One set of faces on its way to one list.
+
+    draft ─▶ forwarding ─▶ completed
+      │         ▲  └─────▶ needs_attention
+      ▼         └───────────────┘ (retry)
+    canceled
+
+    After `draft` the set of images never changes.
+    """
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        FORWARDING = "forwarding", "Forwarding"
+        COMPLETED = "completed", "Completed"
+        NEEDS_ATTENTION = "needs_attention", "Needs attention"
+        CANCELED = "canceled", "Canceled"
+
+    FINAL = (State.COMPLETED, State.CANCELED)
+
+    face_list = models.ForeignKey(FaceList, on_delete=models.PROTECT, related_name="imports")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="imports"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
+
+    objects = ImportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["state", "-id"], name="import_state_newest"),
+            models.Index(fields=["created_at"], name="import_created"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    state__in=["draft", "forwarding", "completed", "needs_attention", "canceled"]
+                ),
+                name="import_state_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}"
+
+    @property
+    def is_draft(self) -> bool:
+        return self.state == self.State.DRAFT
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.state == self.State.FORWARDING
+
+    def move(self, to: State, *, of: tuple[State, ...]) -> bool:
+        """Moves to `to` if the row is still in one of `of`; whether it did."""
+        moved = Import.objects.filter(pk=self.pk, state__in=of).update(state=to)
+        if moved:
+            self.state = to
+        return bool(moved)
+
+
+class Image(models.Model):
+    """A file that a person gave: accepted and stored, or left out with the reason's code.
+
+    Destroyed (`destroyed_at` set): the bytes are gone, the row and its hash remain.
+    """
+
+    class State(models.TextChoices):
+        ACCEPTED = "accepted", "Accepted"
+        LEFT_OUT = "left_out", "Left out"
+
+    face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="files")
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    original_name = models.TextField(help_text="As the person gave it; never used as a path.")
+    byte_size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64, blank=True)
+    format = models.CharField(max_length=4, blank=True, help_text="JPEG or PNG")
+    width = models.PositiveIntegerField(default=0, help_text="pixels")
+    height = models.PositiveIntegerField(default=0, help_text="pixels")
+    state = models.CharField(max_length=10, choices=State)
+    reason = models.CharField(max_length=30, blank=True, help_text="why it was left out: a code")
+    explanation = models.TextField(blank=True, help_text="the same in a sentence")
+    storage_key = models.CharField(max_length=100, blank=True)
+    uploaded_at = models.DateTimeField(auto_now_add=True)
+    destroyed_at = models.DateTimeField(null=True)
+    batch = models.ForeignKey(
+        "importers.Batch", on_delete=models.PROTECT, null=True, related_name="images"
+    )
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [models.Index(fields=["face_import", "state"], name="image_import_state")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["face_import", "sha256"],
+                condition=Q(state="accepted"),
+                name="same_bytes_once_in_an_import",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="accepted", reason="") | (Q(state="left_out") & ~Q(reason="")),
+                name="left_out_has_a_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Image {self.key}"
+
+    @property
+    def content_type(self) -> str:
+        return f"image/{self.format.lower()}"

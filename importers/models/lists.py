@@ -1,0 +1,38 @@
+from django.db import models
+
+
+class Environment(models.TextChoices):
+    """Where Persona is. A key belongs to one environment, and lists do not cross over."""
+
+    LOCAL = "local", "Local Persona"
+    SANDBOX = "sandbox", "Persona Sandbox"
+    PRODUCTION = "production", "Persona Production"
+    UNNAMED = "unnamed", "Persona"
+
+
+class FaceList(models.Model):
+    """One of Persona's face lists (`list/face`), as last read there or as named by a person.
+
+    While `held_until` lies ahead, nothing is sent to the list: Persona refused it (`problem`).
+    """
+
+    environment = models.CharField(max_length=10, choices=Environment)
+    persona_id = models.CharField(max_length=100)
+    name = models.CharField(max_length=200, blank=True)
+    archived = models.BooleanField(default=False)
+    read_at = models.DateTimeField(null=True, help_text="When Persona last told us of it.")
+    problem = models.TextField(blank=True)
+    problem_since = models.DateTimeField(null=True)
+    refusals = models.PositiveIntegerField(default=0)
+    held_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "persona_id"], name="one_row_per_list_and_environment"
+            )
+        ]
+        ordering = ["archived", "name", "persona_id"]
+
+    def __str__(self) -> str:
+        return self.name or self.persona_id

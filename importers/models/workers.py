@@ -1,0 +1,39 @@
+from django.db import models
+from django.db.models.functions import Now
+
+from importers.models.lists import Environment
+
+
+class Worker(models.Model):
+    """A worker process and when it was last seen at work."""
+
+    name = models.CharField(max_length=100, unique=True)
+    seen_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PersonaLine(models.Model):
+    """Our line to one environment of Persona, shared by all workers.
+
+    The rate limit as last told by Persona and what we have taken of our share in this window;
+    and, while the line is down, since when and why, in Persona's words where it spoke.
+    """
+
+    environment = models.CharField(max_length=10, choices=Environment, unique=True)
+    window_ends_at = models.DateTimeField(null=True)
+    taken = models.PositiveIntegerField(default=0)
+    limit = models.PositiveIntegerField(default=300)
+    remaining = models.PositiveIntegerField(null=True)
+    resets_at = models.DateTimeField(null=True)
+    paused_until = models.DateTimeField(null=True)
+
+    problem = models.CharField(max_length=30, blank=True)
+    problem_detail = models.TextField(blank=True)
+    problem_since = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    lists_read_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"Line to {self.get_environment_display()}"
