@@ -1,0 +1,96 @@
+"""Our line to Persona: which environment it is, every exchange recorded, and why it is down.
+
+A line that is down (the key refused, nobody reachable, the limit reached) stops every worker at
+once; then one request at a time tries it, so work goes on by itself once the trouble is mended.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from importers import pacing
+from importers.models import Batch, Environment, Exchange, PersonaLine
+from importers.persona import client, errors
+
+LOCAL_API_KEY = "persona_sandbox_local"
+LONGEST_PAUSE_SECONDS = 60
+
+
+def environment() -> str:
+    """The environment that the settings lead to, by the key's prefix (docs: /api-keys)."""
+    if settings.PERSONA_IS_LOCAL:
+        return Environment.LOCAL
+    if settings.PERSONA_API_KEY.startswith("persona_sandbox_"):
+        return Environment.SANDBOX
+    if settings.PERSONA_API_KEY.startswith("persona_production_"):
+        return Environment.PRODUCTION
+    return Environment.UNNAMED
+
+
+def persona(batch: Batch | None = None, timeout_seconds: float | None = None) -> client.Client:
+    """A client of Persona whose every exchange is recorded (beside the batch that it is about)."""
+    where = environment()
+    return client.Client(
+        settings.PERSONA_BASE_URL,
+        settings.PERSONA_API_KEY or LOCAL_API_KEY,
+        version=settings.PERSONA_VERSION,
+        timeout_seconds=timeout_seconds or settings.PERSONA_TIMEOUT_SECONDS,
+        on_exchange=lambda exchange: _record(exchange, where, batch),
+    )
+
+
+def line() -> PersonaLine:
+    return PersonaLine.objects.get_or_create(environment=environment())[0]
+
+
+def try_at_once() -> None:
+    """Ends a pause: a worker that starts may hold the mended key."""
+    PersonaLine.objects.filter(environment=environment()).exclude(problem="").update(
+        paused_until=None
+    )
+
+
+def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
+    error = exchange.error
+    Exchange.objects.create(
+        milliseconds=round(exchange.seconds * 1000),
+        method=exchange.method,
+        path=exchange.path,
+        status=exchange.status,
+        request_id=exchange.request_id[:100],
+        error_title=error.title or error.summary if error else "",
+        error_detail=error.detail if error else "",
+        batch=batch,
+    )
+    if exchange.rate_limit:
+        pacing.learn(where, exchange.rate_limit)
+    if isinstance(error, errors.KeyRefused):
+        _pause(where, "key_refused", error)
+    elif isinstance(error, errors.RateLimited):
+        _pause(where, "rate_limited", error)
+    elif isinstance(error, errors.NoAnswer):
+        _pause(where, "unreachable", error)
+    else:
+        _clear(where)
+
+
+def _pause(where: str, problem: str, error: errors.PersonaError) -> None:
+    failures = PersonaLine.objects.get(environment=where).failures
+    seconds = min(5 * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
+    if isinstance(error, errors.RateLimited) and error.wait_seconds is not None:
+        seconds = error.wait_seconds
+    PersonaLine.objects.filter(environment=where).update(
+        problem=problem,
+        problem_detail=error.words,
+        problem_since=Coalesce(F("problem_since"), Now()),
+        failures=F("failures") + 1,
+        paused_until=pacing.after(timedelta(seconds=seconds)),
+    )
+
+
+def _clear(where: str) -> None:
+    PersonaLine.objects.filter(environment=where).exclude(problem="").update(
+        problem="", problem_detail="", problem_since=None, failures=0, paused_until=None
+    )

@@ -1,0 +1,95 @@
+"""The worker's day: threads that send, one loop that polls, reads the lists and shows it lives."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db.models.functions import Now
+
+from importers import audit, connection, facelists
+from importers.forwarding.poll import poll
+from importers.forwarding.send import send_next
+from importers.models import Batch, Worker
+from importers.persona.errors import PersonaError
+
+log = logging.getLogger(__name__)
+IDLE_SECONDS = 0.5
+AFTER_DATABASE_TROUBLE_SECONDS = 2
+FORGOTTEN_AFTER = timedelta(days=1)
+
+
+def own_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def step(owner: str) -> bool:
+    """One round by one thread: sends one batch, polls once; whether there was anything to do."""
+    sent = send_next(owner)
+    polled = poll()
+    return sent or polled
+
+
+def is_drained() -> bool:
+    """Whether every batch of this environment has ended."""
+    ours = Batch.objects.of_environment(connection.environment())
+    return not ours.exclude(state__in=Batch.FINAL).exists()
+
+
+def run(stop: threading.Event, threads: int, *, until: Callable[[], bool] = lambda: False) -> None:
+    """Works until `stop` is set or `until` holds; then finishes the requests in hand."""
+    owner = own_name()
+    connection.try_at_once()
+    senders = [
+        threading.Thread(target=_repeat, args=(stop, lambda: send_next(owner)), name=f"send-{n}")
+        for n in range(threads)
+    ]
+    for sender in senders:
+        sender.start()
+    try:
+        _repeat(stop, lambda: _watch(owner, stop, until))
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+
+
+def _watch(owner: str, stop: threading.Event, until: Callable[[], bool]) -> bool:
+    show_alive(owner)
+    polled = poll()
+    if facelists.is_due():
+        _read_lists()
+    if until():
+        stop.set()
+    return polled
+
+
+def show_alive(owner: str) -> None:
+    Worker.objects.update_or_create(name=owner, defaults={"seen_at": Now()})
+    Worker.objects.filter(seen_at__lt=Now() - FORGOTTEN_AFTER).delete()
+
+
+def _read_lists() -> None:
+    try:
+        facelists.read_all(audit.WORKER)
+    except (PersonaError, facelists.Busy) as error:
+        log.info("lists not read: %s", error)
+        facelists.postpone_reading()
+
+
+def _repeat(stop: threading.Event, work: Callable[[], bool]) -> None:
+    """Works until told to stop; a database that is away for a while only makes it wait."""
+    while not stop.is_set():
+        try:
+            busy = work()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database: %s", type(error).__name__)
+            stop.wait(AFTER_DATABASE_TROUBLE_SECONDS)
+            busy = True
+        close_old_connections()
+        if not busy:
+            stop.wait(IDLE_SECONDS)
+    close_old_connections()

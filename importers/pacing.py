@@ -1,0 +1,85 @@
+"""Our share of Persona's rate limit, common to all workers through one row.
+
+Persona allows a number of requests a minute to all keys of an environment together, and the
+customer's live identity checks draw on the same (https://docs.withpersona.com/rate-limiting). We
+take at most PERSONA_RATE_SHARE of it, and nothing while less than 15 % is left to anybody. With
+a share of 1, which says that nobody else needs it, there is no such floor. Time is the database's.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
+
+from importers.models import PersonaLine
+from importers.persona.client import RateLimit
+
+WINDOW = timedelta(seconds=60)
+FLOOR = 0.15
+
+
+@dataclass(frozen=True)
+class Share:
+    """What we have taken of our share in this window, for people to see."""
+
+    taken: int
+    allowed: int
+    limit: int
+
+
+def take(environment: str) -> timedelta:
+    """Takes one request from our share: zero, or how long to wait before asking again."""
+    with transaction.atomic():
+        line, now = _line_and_now(environment, lock=True)
+        if line.paused_until and line.paused_until > now:
+            return line.paused_until - now
+        if line.window_ends_at is None or line.window_ends_at <= now:
+            line.window_ends_at, line.taken = now + WINDOW, 0
+        if line.taken >= _allowed(line):
+            return line.window_ends_at - now
+        if line.resets_at and line.resets_at > now and _below_floor(line):
+            return line.resets_at - now
+        line.taken += 1
+        line.save(update_fields=["window_ends_at", "taken"])
+    return timedelta()
+
+
+def learn(environment: str, told: RateLimit) -> None:
+    """Notes what Persona said of the limit on an answer."""
+    PersonaLine.objects.filter(environment=environment).update(
+        limit=max(told.limit, 1),
+        remaining=max(told.remaining, 0),
+        resets_at=after(timedelta(seconds=max(told.reset_seconds, 0))),
+    )
+
+
+def share(environment: str) -> Share:
+    line, now = _line_and_now(environment)
+    running = line.window_ends_at is not None and line.window_ends_at > now
+    return Share(line.taken if running else 0, _allowed(line), line.limit)
+
+
+def after(delay: timedelta) -> Combinable:
+    """The moment that lies `delay` from now by the database's clock."""
+    return ExpressionWrapper(Now() + delay, output_field=DateTimeField())
+
+
+def _line_and_now(environment: str, *, lock: bool = False) -> tuple[PersonaLine, datetime]:
+    PersonaLine.objects.get_or_create(environment=environment)
+    rows = PersonaLine.objects.annotate(now=ExpressionWrapper(Now(), DateTimeField()))
+    line = (rows.select_for_update() if lock else rows).get(environment=environment)
+    return line, line.now
+
+
+def _allowed(line: PersonaLine) -> int:
+    return max(1, int(line.limit * settings.PERSONA_RATE_SHARE))
+
+
+def _below_floor(line: PersonaLine) -> bool:
+    if settings.PERSONA_RATE_SHARE >= 1 or line.remaining is None:
+        return False
+    return line.remaining < line.limit * FLOOR
