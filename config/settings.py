@@ -1,0 +1,230 @@
+"""Django's settings for Consentry. Everything that varies comes from the environment."""
+
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
+
+from config import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+DEBUG = env.boolean("DEBUG", False)
+
+
+def _secret_key() -> str:
+    """Required in production; made once and kept under var/ for a demo."""
+    if key := env.text("SECRET_KEY"):
+        return key
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Give 50 or more random characters in SECRET_KEY or "
+            "SECRET_KEY_FILE; `make run` needs none."
+        )
+    kept = VAR_DIR / "secret-key"
+    if not kept.exists():
+        VAR_DIR.mkdir(mode=0o700, exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.token_urlsafe(64))
+    return kept.read_text()
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "django.forms",  # its templates, of which ours replace the one for a field
+    "importers",
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+MIDDLEWARE = [
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "importers.middleware.private_pages",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "importers.middleware.SignInRequired",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "importers.context.persona",
+            ]
+        },
+    }
+]
+
+# Database. On SQLite a write transaction takes its lock at its beginning (IMMEDIATE), so that
+# what it read is still true when it writes, and a commit is on the disk before we answer (FULL).
+DATABASES = {
+    "default": dj_database_url.parse(
+        env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'consentry.sqlite3'}"),
+        conn_max_age=60,
+        conn_health_checks=True,
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    VAR_DIR.mkdir(mode=0o700, exist_ok=True)
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+    # The tests' database is a file too: they run real servers and workers beside it.
+    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
+# The throttle of the sign-in page must be one for all processes, so it lives in the database.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+}
+
+# Images lie outside every public path; only a view that checks shows them.
+MEDIA_FOLDER = env.text("MEDIA_STORAGE", f"file:{VAR_DIR / 'media'}").removeprefix("file:")
+if not Path(MEDIA_FOLDER).is_absolute():
+    raise ImproperlyConfigured("MEDIA_STORAGE must be file:/ and the path of a folder.")
+STORAGES = {
+    "default": {
+        "BACKEND": "importers.storage.DurableFileStorage",
+        "OPTIONS": {"location": MEDIA_FOLDER},
+    },
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+FILE_UPLOAD_HANDLERS = ["importers.uploads.BoundedFileUploadHandler"]
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # the form without JavaScript sends them all at once
+
+# Sign-in (django-allauth). Accounts are made by an administrator: nobody signs up.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_ADAPTER = "importers.accounts.ClosedAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_ON_GET = False
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "imports"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 15},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+
+# What browsers are told. A demo runs on plain HTTP on this machine; everything else needs TLS.
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+if not DEBUG:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = 63_072_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    if ALLAUTH_TRUSTED_PROXY_COUNT:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Persona. Without a key of its own the product speaks only to Local Persona on this machine.
+LOCAL_PERSONA_PORT = env.integer("LOCAL_PERSONA_PORT", 8001, least=1, most=65535)
+PERSONA_API_KEY = env.text("PERSONA_API_KEY")
+PERSONA_BASE_URL = env.text(
+    "PERSONA_BASE_URL",
+    "https://api.withpersona.com/api/v1"
+    if PERSONA_API_KEY
+    else f"http://127.0.0.1:{LOCAL_PERSONA_PORT}/api/v1",
+).rstrip("/")
+PERSONA_VERSION = env.text("PERSONA_VERSION", "2025-12-08")
+PERSONA_RATE_SHARE = env.decimal("PERSONA_RATE_SHARE", 0.5, least=0.01, most=1.0)
+PERSONA_TIMEOUT_SECONDS = env.integer("PERSONA_TIMEOUT_SECONDS", 60, least=1, most=600)
+PERSONA_KEY_LIFE_HOURS = env.integer("PERSONA_KEY_LIFE_HOURS", 1, least=1, most=24)
+BATCH_MAX_IMAGES = env.integer("BATCH_MAX_IMAGES", 50, least=1, most=100)
+BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", 25_000_000, least=10_000_000, most=100_000_000)
+
+
+def _persona_is_local() -> bool:
+    """Only Persona's own host over TLS, or this machine, may be sent a face."""
+    address = urlsplit(PERSONA_BASE_URL)
+    host = address.hostname or ""
+    if host in {"127.0.0.1", "localhost", "::1"}:
+        return True
+    if not PERSONA_API_KEY:
+        raise ImproperlyConfigured("PERSONA_BASE_URL is set, but PERSONA_API_KEY is not.")
+    if address.scheme != "https" or not f".{host}".endswith(".withpersona.com"):
+        raise ImproperlyConfigured(
+            "PERSONA_BASE_URL must be an https address at withpersona.com, or this machine."
+        )
+    return False
+
+
+PERSONA_IS_LOCAL = _persona_is_local()
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"importers": {"level": "INFO"}},
+}

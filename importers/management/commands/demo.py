@@ -1,0 +1,76 @@
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+
+PEOPLE = {
+    "admin": ("Ada", "Lindqvist"),
+    "officer": ("Maya", "Okafor"),
+    "approver": ("Tomás", "Rivera"),
+    "auditor": ("Ines", "Haddad"),
+}
+
+
+class Command(BaseCommand):
+    help = "Makes the demo's people and says where it is found. Refuses unless DEBUG is set."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("The demo's people have a shared password: set DEBUG=True for it.")
+        port = _port("PORT", 8000)
+        check_free(port, "PORT", "make run PORT=8080")
+        if settings.PERSONA_IS_LOCAL and not settings.PERSONA_API_KEY:
+            check_free(
+                _port("LOCAL_PERSONA_PORT", 8001), "PERSONA_PORT", "make run PERSONA_PORT=9001"
+            )
+        password = _password()
+        for username, (first, last) in PEOPLE.items():
+            _make(username, first, last, password)
+        self.stdout.write(
+            f"\n  Consentry  http://127.0.0.1:{port}\n"
+            f"  Sign in    officer (or {', '.join(name for name in PEOPLE if name != 'officer')})\n"
+            f"  Password   {password}\n  Stop       Ctrl-C\n"
+        )
+
+
+def check_free(port: int, variable: str, remedy: str) -> None:
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} is taken by another program: stop that, or choose another one "
+                f"with {variable}, such as “{remedy}”."
+            ) from error
+
+
+def _port(variable: str, default: int) -> int:
+    value = os.environ.get(variable) or str(default)
+    if not value.isdecimal() or not 1 <= int(value) <= 65535:
+        raise CommandError(f"{variable} must be a port from 1 to 65535, not {value!r}.")
+    return int(value)
+
+
+def _password() -> str:
+    """One for all of them, made once and kept where only this account can read it."""
+    kept = Path(settings.VAR_DIR, "demo-password")
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text("-".join(secrets.token_hex(2) for _ in range(4)))
+    return kept.read_text()
+
+
+def _make(username: str, first: str, last: str, password: str) -> None:
+    user, _ = User.objects.get_or_create(
+        username=username, defaults={"first_name": first, "last_name": last}
+    )
+    user.is_staff = user.is_superuser = username == "admin"
+    if not user.check_password(password):  # setting it anew would end every session
+        user.set_password(password)
+    user.save()

@@ -1,0 +1,39 @@
+"""What every answer carries, and what someone who is not signed in gets instead of a page."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+SIGN_IN_AGAIN = "You are signed out. What was accepted so far is kept; sign in again to go on."
+
+
+def private_pages(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Nothing that a person sees here stays in a browser's or proxy's store, or is embedded."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if not request.path.startswith("/static/"):
+            response.headers["Cache-Control"] = "no-store, private"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        return response
+
+    return middleware
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """A page leads to the sign-in; a fragment or an upload is answered 401, not by that page."""
+
+    def handle_no_permission(  # type: ignore[override]
+        self, request: HttpRequest, view_func: Any
+    ) -> HttpResponseBase:
+        if request.headers.get("HX-Request") == "true":
+            return HttpResponse(status=401, headers={"HX-Redirect": reverse("account_login")})
+        if request.accepts("application/json") and not request.accepts("text/html"):
+            return JsonResponse({"code": "signed_out", "reason": SIGN_IN_AGAIN}, status=401)
+        return super().handle_no_permission(request, view_func)

@@ -1,0 +1,156 @@
+"""How far an import is: what its page shows, from our rows alone, and what holds it up."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from django.db.models.functions import Now
+
+from importers import connection
+from importers.models import Batch, Import, PersonaLine, Worker
+
+WORKER_SEEN_WITHIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What holds the import up: what happened, what was kept, what to do."""
+
+    code: str
+    title: str
+    sentence: str
+    remedy: str
+
+
+def worker_is_seen() -> bool:
+    return Worker.objects.filter(seen_at__gt=Now() - WORKER_SEEN_WITHIN).exists()
+
+
+@dataclass(frozen=True)
+class Progress:
+    face_import: Import
+    batches: list[Batch]
+    notices: list[Notice]
+
+    @property
+    def image_count(self) -> int:
+        return sum(batch.image_count for batch in self.batches)
+
+    @property
+    def ended(self) -> list[Batch]:
+        return [batch for batch in self.batches if batch.state in Batch.FINAL]
+
+    @cached_property
+    def troubled(self) -> list[Batch]:
+        return [batch for batch in self.batches if batch.state in Batch.TROUBLED]
+
+    @property
+    def successful_count(self) -> int:
+        return sum(batch.successful_count or 0 for batch in self.batches)
+
+    @property
+    def duplicate_count(self) -> int:
+        return sum(batch.duplicate_count or 0 for batch in self.batches)
+
+    @property
+    def error_count(self) -> int:
+        return sum(batch.error_count or 0 for batch in self.batches)
+
+    @property
+    def open_count(self) -> int:
+        """Images of which Persona has told nothing yet."""
+        told = self.successful_count + self.duplicate_count + self.error_count
+        return max(self.image_count - told, 0)
+
+    @property
+    def announcement(self) -> str:
+        """For a screen reader: changes only when something ended."""
+        return (
+            f"{len(self.ended)} of {len(self.batches)} batches ended. "
+            f"{self.successful_count} successful, {self.duplicate_count} duplicate, "
+            f"{self.error_count} error."
+        )
+
+    @cached_property
+    def version(self) -> str:
+        """Changes with anything that the page shows."""
+        shown = [
+            (row.state, row.persona_status, row.importer_id, row.attempts, row.problem_detail)
+            + (row.successful_count, row.duplicate_count, row.error_count)
+            for row in self.batches
+        ]
+        whole = repr((self.face_import.state, shown, self.notices))
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def of_import(face_import: Import) -> Progress:
+    batches = list(face_import.batches.order_by("number"))
+    return Progress(
+        face_import, batches, _notices(face_import) if face_import.is_unfinished else []
+    )
+
+
+def _notices(face_import: Import) -> list[Notice]:
+    found = []
+    face_list = face_import.face_list
+    if face_list.environment != connection.environment():
+        return [_elsewhere(face_import)]
+    if not worker_is_seen():
+        found.append(NO_WORKER)
+    line = connection.line()
+    if line.problem:
+        found.append(_line_notice(line))
+    if face_list.problem:
+        found.append(
+            Notice(
+                "list_refused",
+                f"Persona does not take images for the list {face_list}.",
+                f"It said: {face_list.problem}",
+                "Check on the Lists page that the list exists at Persona, holds faces and is not "
+                "archived. The import waits, and goes on by itself once the list takes images.",
+            )
+        )
+    return found
+
+
+def _elsewhere(face_import: Import) -> Notice:
+    return Notice(
+        "elsewhere",
+        f"This import belongs to {face_import.face_list.get_environment_display()}.",
+        "Consentry is connected to another environment of Persona now, so nothing of it is sent.",
+        "Set the API key of that environment again, and it goes on by itself.",
+    )
+
+
+NO_WORKER = Notice(
+    "no_worker",
+    "No worker is running.",
+    "Nothing is sent or asked until one is. What was accepted is kept.",
+    "Ask whoever runs Consentry to start “manage.py forward”.",
+)
+LINE_NOTICES = {
+    "key_refused": (
+        "Persona refuses the API key.",
+        "Correct PERSONA_API_KEY or its permissions and restart Consentry. Sending then goes on "
+        "by itself.",
+    ),
+    "unreachable": (
+        "Persona can't be reached.",
+        "Consentry tries again every minute, and goes on by itself. If this lasts, check the "
+        "network between this server and Persona.",
+    ),
+    "rate_limited": (
+        "Persona's rate limit is used up for the moment.",
+        "Nothing to do: sending goes on by itself when the limit is reset.",
+    ),
+}
+
+
+def _line_notice(line: PersonaLine) -> Notice:
+    title, remedy = LINE_NOTICES[line.problem]
+    since = f" since {line.problem_since:%H:%M} UTC" if line.problem_since else ""
+    said = (
+        f"Held up{since}. {line.problem_detail.rstrip('.')}. What was accepted is kept and waits."
+    )
+    return Notice(line.problem, title, said, remedy)

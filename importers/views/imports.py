@@ -1,0 +1,90 @@
+"""The history, and one page for the whole life of an import."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseStopPolling
+
+from importers import access, audit, facelists, history, intake, progress
+from importers.forms import FaceListForm, HistoryForm
+from importers.forwarding.retry import retry
+from importers.models import Import
+from importers.views.draft import draft_page, shelf
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    form = HistoryForm(request.GET)
+    chosen = form.filter()
+    page = history.page(
+        chosen.apply(access.imports(request)),
+        before=_cursor(request, "before"),
+        after=_cursor(request, "after"),
+    )
+    query = request.GET.copy()
+    for cursor in ("before", "after"):
+        query.pop(cursor, None)
+    context = {"form": form, "page": page, "filtered": bool(chosen), "query": query.urlencode()}
+    return render(request, "imports/index.html", context)
+
+
+@require_safe
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    rows = HistoryForm(request.GET).filter().apply(access.imports(request))
+    with transaction.atomic():
+        audit.append(access.actor(request), "imports.exported", filter=request.GET.urlencode())
+    headers = {"Content-Disposition": 'attachment; filename="imports.csv"'}
+    return StreamingHttpResponse(
+        history.csv_lines(rows), content_type="text/csv; charset=utf-8", headers=headers
+    )
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    form = FaceListForm(request.POST or None, initial={"face_list": request.GET.get("list")})
+    if request.method == "POST" and form.is_valid():
+        draft = intake.open_draft(form.cleaned_data["face_list"], access.actor(request))
+        return redirect("import", draft.pk)
+    context = {"form": form, "any_list": facelists.usable().exists()}
+    return render(request, "imports/new.html", context, status=422 if form.errors else 200)
+
+
+@require_safe
+def detail(request: HttpRequest, import_id: int) -> HttpResponse:
+    face_import = access.visible_import(request, import_id)
+    if face_import.is_draft:
+        return draft_page(request, face_import)
+    context = {
+        "import": face_import,
+        "progress": progress.of_import(face_import),
+        **shelf(request, face_import),
+    }
+    return render(request, "imports/detail.html", context)
+
+
+@require_safe
+def poll(request: HttpRequest, import_id: int) -> HttpResponse:
+    """The progress anew; nothing (204) while it is as the page has it, and 286 to end polling."""
+    face_import = access.visible_import(request, import_id)
+    now = progress.of_import(face_import)
+    if face_import.is_unfinished and request.GET.get("seen") == now.version:
+        return HttpResponse(status=204)
+    context = {"import": face_import, "progress": now, "polled": True}
+    answer = HttpResponse if face_import.is_unfinished else HttpResponseStopPolling
+    return answer(render_to_string("imports/_progress.html", context, request))
+
+
+@require_POST
+def try_again(request: HttpRequest, import_id: int) -> HttpResponse:
+    face_import: Import = access.visible_import(request, import_id)
+    count = retry(face_import, access.actor(request))
+    noun = "batch is" if count == 1 else "batches are"
+    messages.success(request, f"{count} {noun} queued again." if count else "Trying again now.")
+    return redirect("import", import_id)
+
+
+def _cursor(request: HttpRequest, name: str) -> int | None:
+    value = request.GET.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 19 else None
