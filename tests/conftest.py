@@ -51,7 +51,7 @@ CHROMIUM_SWITCHES = [
 
 def draw(seed: int = 0, *, size: tuple[int, int] = (240, 240), kind: str = "JPEG") -> bytes:
     """A picture of coloured noise: another seed gives other bytes."""
-    small = Picture.frombytes("RGB", (30, 30), random.Random(seed).randbytes(30 * 30 * 3))
+    small = Picture.frombytes("RGB", (30, 30), random.Random(seed).randbytes(30 * 30 * 3))  # noqa: S311
     out = io.BytesIO()
     small.resize(size).save(out, kind)
     return out.getvalue()
