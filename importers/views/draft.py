@@ -163,7 +163,7 @@ def _upload_form(request: HttpRequest, draft: Import) -> HttpResponse:
     return redirect("import", draft.pk)
 
 
-def _bytes(file: UploadedFile[bytes] | None) -> bytes:
+def _bytes(file: "UploadedFile[bytes] | None") -> bytes:
     """The whole file, or nothing of one that is too large to be taken."""
     return file.read() if file and (file.size or 0) <= images.MOST_BYTES else b""
 
