@@ -148,6 +148,8 @@ def forward(rounds: int = 100) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     executable = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    # Playwright runs an event loop in this thread, which Django would take for async code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_SWITCHES)
         yield chromium
@@ -155,7 +157,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, live_server: LiveServer, officer: User) -> Iterator[Page]:
+def page(live_server: LiveServer, officer: User, browser: Browser) -> Iterator[Page]:
     """A page of someone signed in; the test fails if a script or the CSP complained."""
     complaints: list[str] = []
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
