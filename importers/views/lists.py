@@ -55,7 +55,9 @@ def add(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, form: AddListForm) -> HttpResponse:
     context = {
-        "lists": facelists.known().annotate(import_count=Count("imports")),
+        "lists": facelists.known()
+        .annotate(import_count=Count("imports"))
+        .order_by("archived", "name", "pk"),
         "form": form,
         "line": connection.line(),
     }
