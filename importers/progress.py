@@ -46,6 +46,11 @@ class Progress:
         return [batch for batch in self.batches if batch.state in Batch.TROUBLED]
 
     @property
+    def sent_count(self) -> int:
+        """Images of the batches that Persona has answered with an importer."""
+        return sum(batch.image_count for batch in self.batches if batch.importer_id)
+
+    @property
     def successful_count(self) -> int:
         return sum(batch.successful_count or 0 for batch in self.batches)
 
