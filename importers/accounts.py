@@ -3,7 +3,9 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.core.exceptions import ValidationError
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -14,6 +16,13 @@ from importers.audit import Actor
 class ClosedAccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            audit.append(Actor("nobody", address=_address(request)), "person.throttled")
+            raise
 
 
 @receiver(user_logged_in)
@@ -30,7 +39,8 @@ def record_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
 @receiver(user_login_failed)
 def record_refused_sign_in(credentials: dict[str, Any], request: HttpRequest, **_: Any) -> None:
     """The name that was tried is kept only where it is an account's: it may be a password."""
-    audit.append(Actor("nobody", address=_address(request)), "person.refused")
+    tried = User.objects.filter(username__iexact=credentials.get("username", "")).first()
+    audit.append(Actor("nobody", address=_address(request)), "person.refused", tried)
 
 
 def _actor(request: HttpRequest, user: Any) -> Actor:

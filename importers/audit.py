@@ -72,8 +72,10 @@ def append(actor: Actor, action: str, subject: models.Model | None = None, **det
 
 
 def breaks() -> Iterator[str]:
-    """Checks the whole chain; yields a sentence for each place where it does not hold."""
+    """Checks the whole chain, which may grow meanwhile; a sentence for each break in it."""
     previous, length = "0" * 64, 0
+    head = _head()
+    fits = (head.length, head.hash) == (length, previous)
     for event in AuditEvent.objects.order_by("pk").iterator():
         length += 1
         if event.pk != length:
@@ -84,9 +86,14 @@ def breaks() -> Iterator[str]:
         if event.hash != _hash(event):
             yield f"Row {event.pk} ({event.action}) was changed after it was written."
         previous = event.hash
-    head = AuditHead.objects.filter(pk=1).first() or AuditHead()
-    if (head.length, head.hash) != (length, previous):
-        yield f"The chain ends at row {length}, but its head says row {head.length}."
+        if event.pk == head.length:
+            fits = event.hash == head.hash
+    if not fits or _head().length < length:
+        yield f"The chain, which ends at row {length}, does not fit its head (row {head.length})."
+
+
+def _head() -> AuditHead:
+    return AuditHead.objects.filter(pk=1).first() or AuditHead()
 
 
 def _hash(event: AuditEvent) -> str:

@@ -136,9 +136,11 @@ def seal(
 
 
 def check(attestation: Attestation) -> None:
-    """Raises SealBroken unless the attestation and the set of images are those that were sealed."""
+    """Raises SealBroken unless attestation, list and images are those that were sealed."""
     if attestation.seal != _seal_of(attestation):
         raise SealBroken("The attestation is not as it was sealed.")
+    if attestation.list_persona_id != attestation.face_import.face_list.persona_id:
+        raise SealBroken("The import goes to another list than the one that was attested.")
     if attestation.manifest_sha256 != manifest_sha256(manifest(attestation.face_import)):
         raise SealBroken("The import's images are not those that were attested.")
 

@@ -1,6 +1,6 @@
 """What people type: checked here, in their own words, before any domain call."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
@@ -139,7 +139,7 @@ class AttestationForm(forms.Form):
         if start and end and end < start:
             self.add_error("consent_to", "The period ends before it begins.")
         for name, day in (("consent_from", start), ("consent_to", end)):
-            if day and day > date.today():
+            if day and day > date.today() + timedelta(days=1):  # it may be tomorrow where they are
                 self.add_error(name, "This day lies in the future.")
         return cleaned
 

@@ -102,10 +102,13 @@ def thumbnail(data: bytes) -> bytes:
     with _decoding, _open(data) as picture:
         picture.draft("RGB", (THUMBNAIL_SIDE_PIXELS * 2, THUMBNAIL_SIDE_PIXELS * 2))
         picture.thumbnail((THUMBNAIL_SIDE_PIXELS, THUMBNAIL_SIDE_PIXELS))
-        orientation = picture.getexif().get(ORIENTATION, 1)
-        small = Image.new("RGB", picture.size, "white")
-        small.paste(picture.convert("RGBA"), mask=picture.convert("RGBA"))
-    if turn := TURNS.get(orientation):
+        turn = TURNS.get(_orientation(picture))
+        if picture.mode == "I;16":  # whose tones above 255 convert() would all make white
+            picture = picture.point(lambda tone: tone / 256)
+        layer = picture.convert("RGBA")
+        small = Image.new("RGB", layer.size, "white")
+        small.paste(layer, mask=layer)
+    if turn is not None:  # FLIP_LEFT_RIGHT is 0
         small = small.transpose(turn)
     out = io.BytesIO()
     small.save(out, "JPEG", quality=80)
@@ -122,6 +125,15 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def _orientation(picture: Image.Image) -> int:
+    """As the picture's EXIF says, or 1 (upright) where it says nothing that can be read."""
+    try:
+        orientation: int = picture.getexif().get(ORIENTATION, 1)
+    except DAMAGE:
+        return 1
+    return orientation
 
 
 def _open(data: bytes) -> Image.Image:

@@ -5,22 +5,27 @@ answer or a restart, changes nothing. Bytes are stored before the row that names
 between the two leaves a file without a row, which `sweep` removes, and never a row without a file.
 """
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Q
 
 from importers import audit, images
 from importers.audit import Actor
 from importers.images import Facts, LeftOut
 from importers.models import FaceList, Image, Import
 
+log = logging.getLogger(__name__)
 LONGEST_NAME = 4096
+ARRIVING_AT_MOST = timedelta(hours=1)
+SWEPT_FOR = timedelta(days=7)
 
 
 class NotADraft(Exception):
@@ -70,10 +75,11 @@ def take(draft: Import, name: str, data: bytes, byte_size: int, actor: Actor) ->
 def remove(image: Image, actor: Actor) -> None:
     """Takes one image, or one line about a file left out, out of its draft."""
     with _locked(image.face_import):
-        audit.append(actor, "image.removed", image, sha256=image.sha256)
-        Image.objects.filter(pk=image.pk).delete()
+        removed, _ = Image.objects.filter(pk=image.pk).delete()
+        if removed:
+            audit.append(actor, "image.removed", image, sha256=image.sha256)
     if image.storage_key:
-        default_storage.delete(image.storage_key)
+        _delete(image.storage_key)
 
 
 def remove_left_out(draft: Import, actor: Actor) -> int:
@@ -94,13 +100,24 @@ def discard(draft: Import, actor: Actor) -> None:
     sweep(draft)
 
 
-def sweep(of_import: Import) -> None:
-    """Removes stored files that no row names: what a crash or a discarded draft left behind."""
+def sweep(of_import: Import, *, older_than: timedelta = timedelta()) -> None:
+    """Removes stored files that no row names: what a crash or a discarded draft left behind.
+
+    While files may still arrive, `older_than` spares those whose row is yet to be written.
+    """
     folder = _folder(of_import)
+    stored = default_storage.listdir(folder)[1] if default_storage.exists(folder) else []
     named = set(of_import.files.values_list("storage_key", flat=True))
-    for stored in default_storage.listdir(folder)[1] if default_storage.exists(folder) else []:
-        if (key := f"{folder}/{stored}") not in named:
-            default_storage.delete(key)
+    for key in {f"{folder}/{name}" for name in stored} - named:
+        if datetime.now(UTC) - default_storage.get_modified_time(key) >= older_than:
+            _delete(key)
+
+
+def sweep_all() -> None:
+    """Sweeps what may have been left behind lately; the worker does it now and then."""
+    lately = Q(state=Import.State.DRAFT) | Q(created_at__gt=datetime.now(UTC) - SWEPT_FOR)
+    for of_import in Import.objects.filter(lately).iterator():
+        sweep(of_import, older_than=ARRIVING_AT_MOST)
 
 
 def _accept(draft: Import, name: str, data: bytes, facts: Facts, actor: Actor) -> Taken:
@@ -113,7 +130,7 @@ def _accept(draft: Import, name: str, data: bytes, facts: Facts, actor: Actor) -
                 return Taken(_record(draft, name, facts, storage_key, actor), new=True)
     finally:
         if not Image.objects.filter(storage_key=storage_key).exists():
-            default_storage.delete(storage_key)
+            _delete(storage_key)
     if twin.original_name == name:
         return Taken(twin, new=False)
     sentence = f"The same picture is already in this import, as {twin.original_name}."
@@ -165,7 +182,16 @@ def _store(draft: Import, facts: Facts, data: bytes) -> str:
     try:
         return default_storage.save(name, ContentFile(data))
     except OSError as error:
+        _delete(name)  # a part of it may lie there
         raise StorageTrouble from error
+
+
+def _delete(key: str) -> None:
+    """A file that can't be deleted now is swept later."""
+    try:
+        default_storage.delete(key)
+    except OSError as error:
+        log.warning("a stored file could not be deleted: %s", type(error).__name__)
 
 
 def _folder(of_import: Import) -> str:

@@ -8,12 +8,12 @@ from django.core.files.storage import FileSystemStorage
 
 
 class DurableFileStorage(FileSystemStorage):
-    """Django's file storage, with the file and the entry in its folder flushed to the disk."""
+    """Django's file storage, with the file and every folder on its way flushed to the disk."""
 
     def _save(self, name: str, content: Any) -> str:
         saved: str = super()._save(name, content)  # type: ignore[misc]
         path = Path(self.path(saved))
-        for part in (path, path.parent, path.parent.parent):
+        for part in (path, *path.parents[: len(Path(saved).parts)]):
             _flush(part)
         return saved
 
