@@ -5,6 +5,7 @@ request would cost. `trust_env=False` keeps proxies and ~/.netrc from replacing 
 redirects are not followed (they would carry faces elsewhere), and TLS is always verified.
 """
 
+import io
 import json
 import re
 import time
@@ -17,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 from urllib3 import encode_multipart_formdata
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
 
 from importers.persona import errors
@@ -25,7 +26,9 @@ from importers.persona import errors
 CONNECT_TIMEOUT_SECONDS = 5
 LONGEST_ANSWER_BYTES = 5_000_000
 PAGE_SIZE = 100
+MOST_COUNTED = 2**31 - 1
 FACE_LIST, FACE_IMPORTERS = "list/face", ("importer/list-item/face", "importer/face")
+STRANGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 class Status(Enum):
@@ -39,16 +42,19 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Importer:
-    """Persona's importer. Nothing says that the counts add up to the number of files."""
+    """Persona's importer. Nothing says that the counts add up to the number of files.
+
+    A count is None where Persona tells none: a key can be set to leave attributes out.
+    """
 
     id: str
     status: Status
     raw_status: str
     created_at: datetime | None
     completed_at: datetime | None
-    successful_count: int
-    duplicate_count: int
-    error_count: int
+    successful_count: int | None
+    duplicate_count: int | None
+    error_count: int | None
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,7 @@ class Client:
             with self._session.request(
                 method,
                 self._base_url + path,
-                data=body,
+                data=_Body(body, deadline) if body else None,
                 headers=headers,
                 timeout=(CONNECT_TIMEOUT_SECONDS, self._timeout_seconds),
                 allow_redirects=False,
@@ -207,6 +213,21 @@ class Client:
             raise errors.NoAnswer("The connection to Persona broke before it answered.") from error
         except requests.RequestException as error:
             raise errors.NoAnswer("Persona did not answer in time.") from error
+        except HTTPError as error:
+            raise errors.NoAnswer("Persona's answer broke off.") from error
+
+
+class _Body(io.BytesIO):
+    """What is sent, in pieces, until the deadline: a slow line must not outlast a lease."""
+
+    def __init__(self, data: bytes, deadline: float) -> None:
+        super().__init__(data)
+        self._deadline = deadline
+
+    def read(self, size: int | None = -1) -> bytes:
+        if time.monotonic() > self._deadline:
+            raise errors.NoAnswer("The request could not be sent to Persona in time.")
+        return super().read(size)
 
 
 def _part(
@@ -223,12 +244,17 @@ def _page(after: str | None = None) -> str:
 
 
 def _read_until(response: requests.Response, deadline: float) -> bytes:
-    """The answer's body; raises NoAnswer once it takes too long or grows too large."""
+    """The answer's body; raises NoAnswer once it takes too long or grows too large.
+
+    What comes in one piece, as an importer does, is never too late.
+    """
     content = bytearray()
-    for chunk in response.iter_content(65_536):
-        content += chunk
-        if time.monotonic() > deadline or len(content) > LONGEST_ANSWER_BYTES:
+    while chunk := response.raw.read1(65_536, decode_content=True):
+        if content and time.monotonic() > deadline:
             raise errors.NoAnswer("Persona's answer did not end in time.")
+        content += chunk
+        if len(content) > LONGEST_ANSWER_BYTES:
+            raise errors.NoAnswer("Persona's answer is too long.")
     return bytes(content)
 
 
@@ -240,7 +266,7 @@ def _understand[T](
         raise _error(status, headers, content)
     try:
         return read(json.loads(content))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except STRANGE as error:
         raise errors.Unreadable(
             f"Persona's answer ({status}) could not be read.", status=status, request_id=request_id
         ) from error
@@ -259,7 +285,7 @@ def _error(status: int, headers: Mapping[str, str], content: bytes) -> errors.Pe
         request_id=headers.get("Request-Id", ""),
         title=str(first.get("title") or "")[:300],
         detail=str(first.get("details") or "")[:2000],
-        pointer=str((first.get("source") or {}).get("pointer") or "")[:300],
+        pointer=_pointer(first)[:300],
     )
     if isinstance(error, errors.RateLimited) and (limit := _rate_limit(headers)):
         error.wait_seconds = limit.reset_seconds
@@ -270,9 +296,14 @@ def _first_error(content: bytes) -> dict[str, Any]:
     """The first of Persona's errors, or nothing: a gateway answers with HTML."""
     try:
         first = json.loads(content)["errors"][0]
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (*STRANGE, IndexError):
         return {}
     return first if isinstance(first, dict) else {}
+
+
+def _pointer(error: dict[str, Any]) -> str:
+    source = error.get("source")
+    return str(source.get("pointer") or "") if isinstance(source, dict) else ""
 
 
 def _rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
@@ -287,16 +318,16 @@ def _rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
 def _importer(body: Any) -> Importer:
     data = body["data"]
     attributes = _kebab(data["attributes"])
-    raw_status = str(attributes["status"])
+    raw_status = str(attributes.get("status") or "")
     return Importer(
         id=_id(data),
         status=Status(raw_status) if raw_status in Status else Status.UNKNOWN,
         raw_status=raw_status[:100],
         created_at=_time(attributes.get("created-at")),
         completed_at=_time(attributes.get("completed-at")),
-        successful_count=int(attributes["successful-count"]),
-        duplicate_count=int(attributes["duplicate-count"]),
-        error_count=int(attributes["error-count"]),
+        successful_count=_count(attributes.get("successful-count")),
+        duplicate_count=_count(attributes.get("duplicate-count")),
+        error_count=_count(attributes.get("error-count")),
     )
 
 
@@ -334,6 +365,14 @@ def _id(row: Any) -> str:
     if not isinstance(row["id"], str) or not 0 < len(row["id"]) <= 100:
         raise ValueError("An id is a string of at most 100 characters.")
     return row["id"]
+
+
+def _count(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not 0 <= int(value) <= MOST_COUNTED:
+        raise ValueError("A count is a number that can be stored.")
+    return int(value)
 
 
 def _time(value: str | None) -> datetime | None:
