@@ -40,8 +40,8 @@ class NothingToSend(Exception):
     """The import has no accepted image."""
 
 
-class ImagesChanged(Exception):
-    """The images are no longer those that the person was shown when they signed."""
+class DraftChanged(Exception):
+    """The images or the list are no longer those that the person was shown when they signed."""
 
 
 class AlreadySealed(Exception):
@@ -72,6 +72,15 @@ class Answers:
     typed_name: str
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a person has before them as they sign; what is sealed is this and nothing else."""
+
+    statement: Statement
+    manifest_sha256: str
+    face_list_id: int
+
+
 def statement() -> Statement:
     """The wording in force: the newest version."""
     newest = Statement.objects.order_by("-version").first()
@@ -90,13 +99,11 @@ def manifest_sha256(hashes: Iterable[str]) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in hashes).encode()).hexdigest()
 
 
-def seal(
-    draft: Import, answers: Answers, actor: Actor, *, shown: Statement, shown_manifest: str
-) -> Attestation:
-    """Stores the attestation over exactly the images that the person was shown, for good.
+def seal(draft: Import, answers: Answers, actor: Actor, shown: Shown) -> Attestation:
+    """Stores the attestation over exactly the images and the list that were shown, for good.
 
     The caller's transaction goes on to move the import out of `draft`. Raises NothingToSend,
-    ImagesChanged or AlreadySealed, and then nothing is stored.
+    DraftChanged or AlreadySealed, and then nothing is stored.
     """
     with transaction.atomic():
         locked = Import.objects.select_for_update().select_related("face_list").get(pk=draft.pk)
@@ -105,13 +112,15 @@ def seal(
         hashes = manifest(locked)
         if not hashes:
             raise NothingToSend
-        if manifest_sha256(hashes) != shown_manifest:
-            raise ImagesChanged
+        if manifest_sha256(hashes) != shown.manifest_sha256:
+            raise DraftChanged
+        if locked.face_list_id != shown.face_list_id:
+            raise DraftChanged
         attestation = Attestation(
             face_import=locked,
-            statement_version=shown.version,
-            statement_text=shown.text,
-            manifest_sha256=shown_manifest,
+            statement_version=shown.statement.version,
+            statement_text=shown.statement.text,
+            manifest_sha256=shown.manifest_sha256,
             image_count=len(hashes),
             list_persona_id=locked.face_list.persona_id,
             list_name=locked.face_list.name,
@@ -128,11 +137,16 @@ def seal(
             actor,
             "import.attested",
             locked,
-            manifest_sha256=shown_manifest,
+            manifest_sha256=shown.manifest_sha256,
             images=len(hashes),
             seal=attestation.seal,
         )
     return attestation
+
+
+def as_it_is(draft: Import) -> Shown:
+    """What would be shown now."""
+    return Shown(statement(), manifest_sha256(manifest(draft)), draft.face_list_id)
 
 
 def check(attestation: Attestation) -> None:

@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
 
 from importers import consent, facelists
-from importers.consent import Answers
+from importers.consent import Answers, Shown
 from importers.history import Filter
-from importers.models import FaceList, Import, Statement
+from importers.models import FaceList, Import
 from importers.models.consent import ImageSource, Jurisdiction, LawfulBasis
 
 PERSONA_ID = RegexValidator(
@@ -149,16 +149,19 @@ class AttestationForm(forms.Form):
 
 
 class ShownForm(forms.Form):
-    """What the person was shown when they signed: the statement's version and the manifest."""
+    """What the person was shown when they signed: the statement's version, images and list."""
 
     statement_version = forms.IntegerField()
     manifest_sha256 = forms.RegexField(r"^[0-9a-f]{64}$")
+    shown_list = forms.IntegerField()
 
-    def statement(self) -> Statement | None:
-        if not self.is_valid():
-            return None
+    def shown(self) -> Shown | None:
+        """None where the page does not say it, or a newer statement is in force."""
         newest = consent.statement()
-        return newest if newest.version == self.cleaned_data["statement_version"] else None
+        if not self.is_valid() or self.cleaned_data["statement_version"] != newest.version:
+            return None
+        told = self.cleaned_data
+        return Shown(newest, told["manifest_sha256"], told["shown_list"])
 
 
 class HistoryForm(forms.Form):

@@ -15,9 +15,10 @@ from importers.audit import Actor
 from importers.consent import (
     AlreadySealed,
     Answers,
-    ImagesChanged,
+    DraftChanged,
     NothingToSend,
     SealBroken,
+    Shown,
 )
 from importers.forms import AttestationForm, ShownForm
 from importers.models import Attestation, AuditEvent, AuditHead, FaceList, Image, Import, Statement
@@ -36,9 +37,7 @@ def shown_manifest(of_import: Import) -> str:
 
 
 def seal(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Attestation:
-    return consent.seal(
-        draft, answers, actor, shown=consent.statement(), shown_manifest=shown_manifest(draft)
-    )
+    return consent.seal(draft, answers, actor, consent.as_it_is(draft))
 
 
 class TestManifest:
@@ -98,8 +97,7 @@ class TestStatement:
 class TestSealing:
     def test_it_stores_the_exact_text_that_was_shown(self, draft: Import, actor: Actor) -> None:
         shown = Statement.objects.create(version=7, text=" Exactly\r\nthis – “text”. \n")
-        manifest = shown_manifest(draft)
-        consent.seal(draft, ANSWERS, actor, shown=shown, shown_manifest=manifest)
+        consent.seal(draft, ANSWERS, actor, consent.as_it_is(draft))
         stored = Attestation.objects.get()
         assert (stored.statement_version, stored.statement_text) == (7, shown.text)
 
@@ -182,25 +180,34 @@ class TestRefusingToSeal:
     def test_an_image_added_since_the_page_was_shown_is_noticed(
         self, draft: Import, actor: Actor
     ) -> None:
-        shown = shown_manifest(draft)
+        shown = consent.as_it_is(draft)
         intake.take(draft, "new.jpg", draw(9), len(draw(9)), actor)
-        with pytest.raises(ImagesChanged):
-            consent.seal(draft, ANSWERS, actor, shown=consent.statement(), shown_manifest=shown)
+        with pytest.raises(DraftChanged):
+            consent.seal(draft, ANSWERS, actor, shown)
 
     def test_an_image_removed_since_the_page_was_shown_is_noticed(
         self, draft: Import, actor: Actor
     ) -> None:
-        shown = shown_manifest(draft)
+        shown = consent.as_it_is(draft)
         intake.remove(draft.files.all()[0], actor)
-        with pytest.raises(ImagesChanged):
-            consent.seal(draft, ANSWERS, actor, shown=consent.statement(), shown_manifest=shown)
+        with pytest.raises(DraftChanged):
+            consent.seal(draft, ANSWERS, actor, shown)
+
+    def test_another_list_chosen_since_the_page_was_shown_is_noticed(
+        self, draft: Import, actor: Actor
+    ) -> None:
+        shown = consent.as_it_is(draft)
+        other = FaceList.objects.create(environment="local", persona_id="lst_other")
+        intake.change_list(draft, other, actor)
+        with pytest.raises(DraftChanged):
+            consent.seal(draft, ANSWERS, actor, shown)
 
     def test_an_image_exchanged_for_another_is_noticed(self, draft: Import, actor: Actor) -> None:
-        shown = shown_manifest(draft)
+        shown = consent.as_it_is(draft)
         intake.remove(draft.files.all()[0], actor)
         intake.take(draft, "new.jpg", draw(9), len(draw(9)), actor)
-        with pytest.raises(ImagesChanged):
-            consent.seal(draft, ANSWERS, actor, shown=consent.statement(), shown_manifest=shown)
+        with pytest.raises(DraftChanged):
+            consent.seal(draft, ANSWERS, actor, shown)
 
     @pytest.mark.parametrize("state", [s for s in Import.State if s != Import.State.DRAFT])
     def test_what_is_no_draft_cannot_be_sealed(
@@ -482,19 +489,20 @@ class TestForm:
         assert set(errors(**{field: value})) == {field}
 
 
-def shown(version: object, manifest: object = "a" * 64) -> Statement | None:
-    return ShownForm({"statement_version": version, "manifest_sha256": manifest}).statement()
+def shown(version: object, manifest: object = "a" * 64, face_list: object = 7) -> Shown | None:
+    told = {"statement_version": version, "manifest_sha256": manifest, "shown_list": face_list}
+    return ShownForm(told).shown()
 
 
 class TestShown:
     def test_the_statement_that_was_shown_is_found_by_its_version(self) -> None:
-        assert shown("1") == consent.statement()
+        assert shown("1") == Shown(consent.statement(), "a" * 64, 7)
 
     def test_a_page_that_shows_an_older_version_is_refused(self) -> None:
         consent.statement()
         newer = Statement.objects.create(version=2, text="A new wording.")
         assert shown("1") is None
-        assert shown("2") == newer
+        assert shown("2") == Shown(newer, "a" * 64, 7)
 
     @pytest.mark.parametrize("version", ["", "one", "0", "-1", "3", "1.5", "9" * 40])
     def test_a_version_that_there_is_not_is_refused(self, version: str) -> None:
@@ -505,3 +513,7 @@ class TestShown:
     )
     def test_a_manifest_that_is_no_hash_is_refused(self, manifest: str) -> None:
         assert shown("1", manifest) is None
+
+    @pytest.mark.parametrize("face_list", ["", "lst_7", "7 or 8"])
+    def test_a_page_that_does_not_say_the_list_is_refused(self, face_list: str) -> None:
+        assert shown("1", face_list=face_list) is None

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from importers import audit, consent, intake
 from importers.audit import Actor
-from importers.consent import Answers
-from importers.models import Batch, Image, Import, Statement
+from importers.consent import Answers, Shown
+from importers.models import Batch, Image, Import
 
 
 def sizes(byte_sizes: Iterable[int]) -> list[int]:
@@ -43,15 +43,13 @@ def preview(draft: Import) -> Preview:
     return Preview(len(rows), sum(byte_sizes), sizes(byte_sizes), manifest)
 
 
-def submit(
-    draft: Import, answers: Answers, actor: Actor, *, shown: Statement, shown_manifest: str
-) -> None:
+def submit(draft: Import, answers: Answers, actor: Actor, shown: Shown) -> None:
     """Seals the draft and cuts it into batches, in one transaction: both happened, or neither.
 
     Raises what `consent.seal` raises.
     """
     with transaction.atomic():
-        consent.seal(draft, answers, actor, shown=shown, shown_manifest=shown_manifest)
+        consent.seal(draft, answers, actor, shown)
         cuts = _cut(draft)
         draft.move(Import.State.FORWARDING, of=(Import.State.DRAFT,))
         audit.append(actor, "import.sent", draft, batches=cuts)
