@@ -66,6 +66,8 @@ def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
     )
     if exchange.rate_limit:
         pacing.learn(where, exchange.rate_limit)
+    if _only_lists_are_refused(exchange):
+        return
     if isinstance(error, errors.KeyRefused):
         _pause(where, "key_refused", error)
     elif isinstance(error, errors.RateLimited):
@@ -74,6 +76,11 @@ def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
         _pause(where, "unreachable", error)
     else:
         _clear(where)
+
+
+def _only_lists_are_refused(exchange: client.Exchange) -> bool:
+    """A key may be allowed to import faces but not to read lists: the line is not down for that."""
+    return exchange.status == 403 and exchange.path.startswith("/lists")
 
 
 def _pause(where: str, problem: str, error: errors.PersonaError) -> None:

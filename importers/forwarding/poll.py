@@ -43,7 +43,7 @@ def poll() -> bool:
 def observe(batch: Batch, importer: Importer) -> None:
     """Writes what Persona says of a batch's importer now, and ends the batch when it has ended."""
     told = {"persona_status": importer.raw_status, **_counts(importer)}
-    values = {**told, "problem": "", "problem_detail": ""}
+    values: dict[str, object] = {**told, "problem": "", "problem_detail": ""}
     ended = ENDS.get(importer.status)
     if ended is None:
         values["next_attempt_at"] = pacing.after(_pause_before_next(batch))
@@ -56,7 +56,7 @@ def observe(batch: Batch, importer: Importer) -> None:
         close_import(batch.face_import)
 
 
-def _counts(importer: Importer) -> dict[str, int]:
+def _counts(importer: Importer) -> dict[str, int | None]:
     return {
         "successful_count": importer.successful_count,
         "duplicate_count": importer.duplicate_count,

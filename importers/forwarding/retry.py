@@ -14,8 +14,7 @@ def retry(of_import: Import, actor: Actor) -> int:
     A batch that may have arrived is not among them: under a new key Persona could import it twice.
     """
     with transaction.atomic():
-        failed = of_import.batches.filter(state=Batch.State.FAILED, may_have_arrived=False)
-        count = failed.update(
+        count = of_import.batches.to_retry().update(
             state=Batch.State.QUEUED,
             idempotency_key=None,
             first_sent_at=None,

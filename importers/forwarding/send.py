@@ -128,14 +128,17 @@ def _record_answer(batch: Batch, importer: Importer) -> None:
 
 
 def _record_failure(batch: Batch, step: policy.Step) -> None:
+    may_have_arrived = (batch.may_have_arrived or step.state == State.UNKNOWN) and not step.new_key
     values = {
         "problem": step.problem,
         "problem_detail": step.sentence,
         "next_attempt_at": pacing.after(step.delay),
-        "may_have_arrived": batch.may_have_arrived or step.state == State.UNKNOWN,
+        "may_have_arrived": may_have_arrived,
     }
+    if not may_have_arrived:  # Persona has not kept the key: its life has not begun
+        values["first_sent_at"] = None
     if step.new_key:
-        values |= {"idempotency_key": None, "first_sent_at": None, "may_have_arrived": False}
+        values["idempotency_key"] = None
     with transaction.atomic():
         if not batch.finish_sending(step.state, **values):
             return  # another worker holds it now

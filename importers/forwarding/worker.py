@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError, close_old_connections
@@ -40,21 +41,22 @@ def is_drained() -> bool:
 
 
 def run(stop: threading.Event, threads: int, *, until: Callable[[], bool] = lambda: False) -> None:
-    """Works until `stop` is set or `until` holds; then finishes the requests in hand."""
+    """Works until `stop` is set or `until` holds; then finishes the requests in hand.
+
+    A thread that breaks stops the worker, so that whoever started it sees it and starts it anew.
+    """
     owner = own_name()
     connection.try_at_once()
-    senders = [
-        threading.Thread(target=_repeat, args=(stop, lambda: send_next(owner)), name=f"send-{n}")
-        for n in range(threads)
-    ]
-    for sender in senders:
-        sender.start()
-    try:
-        _repeat(stop, lambda: _watch(owner, stop, until))
-    finally:
-        stop.set()
+    with ThreadPoolExecutor(threads, thread_name_prefix="send") as pool:
+        senders = [pool.submit(_repeat, stop, lambda: send_next(owner)) for _ in range(threads)]
         for sender in senders:
-            sender.join()
+            sender.add_done_callback(lambda _: stop.set())
+        try:
+            _repeat(stop, lambda: _watch(owner, stop, until))
+        finally:
+            stop.set()
+    for sender in senders:
+        sender.result()
 
 
 def _watch(owner: str, stop: threading.Event, until: Callable[[], bool]) -> bool:

@@ -19,6 +19,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         held = Q(face_import__face_list__held_until__gt=Now())
         return self.filter(waiting | abandoned).exclude(held).order_by("next_attempt_at", "pk")
 
+    def to_retry(self) -> Self:
+        """Refused for good, and surely not at Persona: a new key is safe."""
+        return self.filter(state=Batch.State.FAILED, may_have_arrived=False)
+
     def to_poll(self) -> Self:
         return self.filter(state=Batch.State.IMPORTING, next_attempt_at__lte=Now())
 
