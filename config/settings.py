@@ -1,8 +1,8 @@
 """Django's settings for Consentry. Everything that varies comes from the environment."""
 
+import re
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -200,14 +200,19 @@ BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", 25_000_000, least=10_000_000, m
 
 
 def _persona_is_local() -> bool:
-    """Only Persona's own host over TLS, or this machine, may be sent a face."""
-    address = urlsplit(PERSONA_BASE_URL)
-    host = address.hostname or ""
-    if host in {"127.0.0.1", "localhost", "::1"}:
+    """Only Persona's own host over TLS, or this machine, may be sent a face.
+
+    The pattern leaves no room for what one reader of addresses takes for a host and another not.
+    """
+    address = re.fullmatch(
+        r"(https?)://([a-z0-9.-]+|\[::1\])(:[0-9]+)?(/[a-z0-9./-]*)?", PERSONA_BASE_URL.lower()
+    )
+    scheme, host = address.group(1, 2) if address else ("", "")
+    if host in {"127.0.0.1", "localhost", "[::1]"}:
         return True
     if not PERSONA_API_KEY:
         raise ImproperlyConfigured("PERSONA_BASE_URL is set, but PERSONA_API_KEY is not.")
-    if address.scheme != "https" or not f".{host}".endswith(".withpersona.com"):
+    if scheme != "https" or not f".{host}".endswith(".withpersona.com"):
         raise ImproperlyConfigured(
             "PERSONA_BASE_URL must be an https address at withpersona.com, or this machine."
         )

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from importers.audit import Actor
-from importers.models import FaceList, Image, Import
+from importers.models import Image, Import
 from importers.models.imports import ImportQuerySet
 
 
@@ -42,5 +42,6 @@ def visible_image(request: HttpRequest, key: UUID) -> Image:
     return get_object_or_404(rows.select_related("face_import"), key=key)
 
 
-def visible_list(request: HttpRequest, list_id: int) -> FaceList:
-    return get_object_or_404(FaceList, pk=list_id)
+def file_of(face_import: Import, key: UUID) -> Image:
+    """One file, accepted or left out, of an import that this person may see; else 404."""
+    return get_object_or_404(face_import.files.select_related("face_import"), key=key)

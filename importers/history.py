@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -17,7 +17,7 @@ CSV_COLUMNS = (
     *("import", "list_id", "list_name", "environment", "created_by", "created_at", "state"),
     *("images", "left_out", "successful_count", "duplicate_count", "error_count"),
 )
-FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_BEGINNINGS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Filter:
         if self.person:
             imports = imports.filter(created_by=self.person)
         if self.since:
-            imports = imports.filter(created_at__gte=_midnight(self.since))
+            imports = imports.filter(created_at__gte=_moment(self.since, time.min))
         if self.until:
-            imports = imports.filter(created_at__lt=_midnight(self.until + timedelta(days=1)))
+            imports = imports.filter(created_at__lte=_moment(self.until, time.max))
         return imports
 
 
@@ -100,12 +100,12 @@ def _cells(row: Any) -> list[object]:
 
 
 def _harmless(cell: object) -> object:
-    """Owasp, CSV injection: a leading quote keeps a cell text."""
+    """OWASP, CSV injection: a leading quote keeps a cell text."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_BEGINNINGS) else cell
 
 
-def _midnight(day: date) -> datetime:
-    return make_aware(datetime.combine(day, datetime.min.time()))
+def _moment(day: date, at: time) -> datetime:
+    return make_aware(datetime.combine(day, at))
 
 
 class _Echo:

@@ -18,7 +18,8 @@ def private_pages(
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        if not request.path.startswith("/static/"):
+        is_static_file = request.path.startswith("/static/") and response.status_code != 404
+        if not is_static_file:
             response.headers["Cache-Control"] = "no-store, private"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return response

@@ -41,9 +41,9 @@ class Progress:
     def ended(self) -> list[Batch]:
         return [batch for batch in self.batches if batch.state in Batch.FINAL]
 
-    @cached_property
-    def troubled(self) -> list[Batch]:
-        return [batch for batch in self.batches if batch.state in Batch.TROUBLED]
+    @property
+    def can_be_retried(self) -> bool:
+        return self.face_import.batches.to_retry().exists()
 
     @property
     def sent_count(self) -> int:

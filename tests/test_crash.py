@@ -1,6 +1,7 @@
 """Whatever is killed and whenever: started again, it ends in a complete import."""
 
 import hashlib
+import re
 import threading
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def test_web_server_killed_in_an_upload_and_worker_in_a_send_lose_and_double_not
         page.get_by_role("button", name="Continue to the images").click()
 
         drop(page, tmp_path / "faces")
-        expect(page.locator(".arrived-words")).to_contain_text("2 accepted")
+        expect(page.locator(".arrived-words")).to_contain_text(re.compile(r"[1-9]\d* accepted"))
         installed.kill(web)
         stored = "SELECT count(*) FROM importers_image WHERE state = 'accepted'"
         assert 0 < int(str(installed.rows(stored)[0][0])) < IMAGES

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from importers import access, consent, images, intake
@@ -20,6 +20,14 @@ GALLERY_PAGE_SIZE, LEFT_OUT_PAGE_SIZE = 48, 20
 SEALED = "This import is no longer a draft: its images can't change. Nothing was added."
 NOT_STORED = (
     "The server could not store the file (is its disk full?). Nothing was added: try again."
+)
+NOT_ALL_STORED = (
+    "The server could not store every file (is its disk full?). What was accepted is kept: "
+    "choose the others again."
+)
+CHANGED = (
+    "The images, the list or the statement changed after this page was shown, perhaps in another "
+    "tab. Nothing was sent. Look at what is here now, then sign again."
 )
 INCOMPLETE = "The file did not arrive whole. Nothing was added: try again."
 
@@ -57,7 +65,7 @@ def upload(request: HttpRequest, import_id: int) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, import_id: int, key: UUID) -> HttpResponse:
     draft = access.visible_import(request, import_id)
-    image = get_object_or_404(draft.files.select_related("face_import"), key=key)
+    image = access.file_of(draft, key)
     return _change(request, draft, lambda: intake.remove(image, access.actor(request)))
 
 
@@ -87,30 +95,22 @@ def discard(request: HttpRequest, import_id: int) -> HttpResponse:
 @require_POST
 def attest(request: HttpRequest, import_id: int) -> HttpResponse:
     draft = access.visible_import(request, import_id)
-    form, shown = AttestationForm(request.POST), ShownForm(request.POST)
-    statement = shown.statement()
+    form, shown = AttestationForm(request.POST), ShownForm(request.POST).shown()
+    if not draft.is_draft:
+        return _too_late(request, draft)
     if not form.is_valid():
         return draft_page(request, draft, form)
     try:
-        if statement is None:
-            raise consent.ImagesChanged
-        cut.submit(
-            draft,
-            form.answers(),
-            access.actor(request),
-            shown=statement,
-            shown_manifest=shown.cleaned_data["manifest_sha256"],
-        )
+        if shown is None:
+            raise consent.DraftChanged
+        cut.submit(draft, form.answers(), access.actor(request), shown)
     except consent.NothingToSend:
         return draft_page(request, draft, form, "There is no accepted image to send yet.")
-    except consent.ImagesChanged:
-        refusal = (
-            "The images or the statement changed after this page was shown, perhaps in another "
-            "tab. Nothing was sent. Look at what is here now, then sign again."
-        )
-        return draft_page(request, draft, form, refusal)
+    except consent.DraftChanged:
+        return draft_page(request, draft, form, CHANGED)
     except consent.AlreadySealed:
-        messages.info(request, "This import was already signed and sent.")
+        draft.refresh_from_db()
+        return _too_late(request, draft)
     return redirect("import", import_id)
 
 
@@ -145,22 +145,30 @@ def _upload_one(request: HttpRequest, draft: Import) -> JsonResponse:
 
 def _upload_form(request: HttpRequest, draft: Import) -> HttpResponse:
     """Every file of a plain form; what became of them is told on the page that follows."""
-    states = []
+    states: list[str] = []
+    files = request.FILES.getlist("files")
+    if not files:
+        messages.error(request, "No file was chosen.")
     try:
-        for file in request.FILES.getlist("files"):
+        for file in files:
             actor = access.actor(request)
             taken = intake.take(draft, file.name or "", _bytes(file), file.size or 0, actor)
             states.append(taken.image.state)
     except intake.NotADraft:
         messages.error(request, SEALED)
     except intake.StorageTrouble:
-        messages.error(request, NOT_STORED)
+        messages.error(request, NOT_ALL_STORED)
     accepted = states.count(Image.State.ACCEPTED)
     if states:
         messages.success(request, f"{accepted} accepted, {len(states) - accepted} left out.")
-    else:
-        messages.error(request, "No file was chosen.")
     return redirect("import", draft.pk)
+
+
+def _too_late(request: HttpRequest, sealed: Import) -> HttpResponse:
+    """Someone signs what is no draft any more: the page of what became of it says so."""
+    became = "discarded" if sealed.state == Import.State.CANCELED else "signed and sent"
+    messages.info(request, f"This import was already {became}.")
+    return redirect("import", sealed.pk)
 
 
 def _bytes(file: "UploadedFile[bytes] | None") -> bytes:

@@ -5,7 +5,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseStopPolling
 
 from importers import access, audit, facelists, history, intake, progress
@@ -13,6 +13,11 @@ from importers.forms import FaceListForm, HistoryForm
 from importers.forwarding.retry import retry
 from importers.models import Import
 from importers.views.draft import draft_page, shelf
+
+NONE_TO_RETRY = (
+    "No batch of this import can be sent again: what may have arrived at Persona could be imported "
+    "twice."
+)
 
 
 @require_safe
@@ -42,6 +47,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     )
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     form = FaceListForm(request.POST or None, initial={"face_list": request.GET.get("list")})
     if request.method == "POST" and form.is_valid():
@@ -81,7 +87,12 @@ def try_again(request: HttpRequest, import_id: int) -> HttpResponse:
     face_import: Import = access.visible_import(request, import_id)
     count = retry(face_import, access.actor(request))
     noun = "batch is" if count == 1 else "batches are"
-    messages.success(request, f"{count} {noun} queued again." if count else "Trying again now.")
+    if count:
+        messages.success(request, f"{count} {noun} queued again.")
+    elif face_import.is_unfinished:
+        messages.success(request, "Trying again now.")
+    else:
+        messages.error(request, NONE_TO_RETRY)
     return redirect("import", import_id)
 
 

@@ -34,6 +34,7 @@ TEMPLATE = {
     "typed_name": "Maya Okafor",
     "attested": True,
 }
+KINDS = {str: "text", list: "a list", bool: "true or false"}
 
 
 class Command(BaseCommand):
@@ -102,10 +103,7 @@ def _actor(username: str) -> Actor:
 
 def _answers(path: Path) -> Answers:
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-        fields = MultiValueDict(
-            {name: value if isinstance(value, list) else [value] for name, value in given.items()}
-        )
+        fields = _fields(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, AttributeError) as error:
         raise _refusal(
             f"{path} can't be read as an attestation ({error}). --attestation-template prints "
@@ -118,6 +116,18 @@ def _answers(path: Path) -> Answers:
         )
         raise _refusal(f"The attestation is not complete. {wrong} Nothing was sent.")
     return form.answers()
+
+
+def _fields(given: dict[str, Any]) -> MultiValueDict[str, Any]:
+    """As a form would send them. Raises ValueError for what none could: "no" would be a tick."""
+    for name, value in given.items():
+        if name not in TEMPLATE:
+            raise ValueError(f"there is no field {name!r}")
+        if value is not None and type(value) is not type(TEMPLATE[name]):
+            raise ValueError(f"{name} must be {KINDS[type(TEMPLATE[name])]}")
+    return MultiValueDict(
+        {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+    )
 
 
 def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -152,22 +162,20 @@ def _face_list(persona_id: str, actor: Actor) -> FaceList:
 
 
 def _take(draft: Import, name: str, path: Path, actor: Actor) -> Taken:
-    size = os.stat(path).st_size
-    data = path.read_bytes() if size <= images.MOST_BYTES else b""
+    kept = f"Nothing was sent; import {draft.pk} is kept as a draft."
     try:
+        size = os.stat(path).st_size
+        data = path.read_bytes() if size <= images.MOST_BYTES else b""
         return intake.take(draft, name, data, len(data) or size, actor)
     except intake.StorageTrouble as error:
-        raise _refusal(
-            f"An image could not be stored ({error.__cause__}). Nothing was sent; import "
-            f"{draft.pk} is kept as a draft."
-        ) from error
+        raise _refusal(f"An image could not be stored ({error.__cause__}). {kept}") from error
+    except OSError as error:
+        raise _refusal(f"{path} could not be read ({error.strerror}). {kept}") from error
 
 
 def _submit(draft: Import, answers: Answers, actor: Actor) -> None:
-    statement = consent.statement()
-    shown = consent.manifest_sha256(consent.manifest(draft))
     try:
-        cut.submit(draft, answers, actor, shown=statement, shown_manifest=shown)
+        cut.submit(draft, answers, actor, consent.as_it_is(draft))
     except consent.NothingToSend:
         intake.discard(draft, actor)
     draft.refresh_from_db()

@@ -1,0 +1,273 @@
+"""Persona's face lists in the browser: as read there, or added by their id."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils.html import strip_tags
+from pytest_django import Settings
+
+from importers import connection, pacing
+from importers.models import AuditEvent, Environment, FaceList, Import, PersonaLine
+from importers.persona.local import LocalPersona
+
+pytestmark = pytest.mark.django_db
+SEEDED = {"Watch list", "Confirmed fraud"}
+
+
+def words(answer: Any) -> str:
+    """What a person reads, one space between words and between elements."""
+    html = answer.content.decode().replace("<", " <")
+    return " ".join(unescape(strip_tags(html)).split())
+
+
+def read(client: Client) -> Any:
+    return client.post(reverse("lists_read"), follow=True)
+
+
+def add(client: Client, persona_id: str, name: str = "") -> Any:
+    path = reverse("list_add")
+    return client.post(path, {"persona_id": persona_id, "name": name}, follow=True)
+
+
+class TestPage:
+    def test_each_list_is_shown_with_id_state_and_imports(
+        self, signed_in: Client, officer: User, persona: LocalPersona
+    ) -> None:
+        read(signed_in)
+        watched = FaceList.objects.get(name="Watch list")
+        for _ in range(3):
+            Import.objects.create(face_list=watched, created_by=officer)
+        answer = signed_in.get("/lists/")
+        row = re.search(
+            rf"<tr>(?:(?!</tr>).)*{watched.persona_id}.*?</tr>", answer.content.decode(), re.S
+        )
+        assert row is not None
+        assert 'data-state="completed"' in row[0]
+        assert f'href="/?face_list={watched.pk}">3<' in row[0]
+        assert f"/imports/new/?list={watched.pk}" in row[0]
+
+    def test_an_archived_list_is_called_so_and_takes_no_import(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        read(signed_in)
+        archived = FaceList.objects.get(name="Old watch list")
+        answer = signed_in.get("/lists/")
+        assert "Archived" in words(answer)
+        assert f"/imports/new/?list={archived.pk}" not in answer.content.decode()
+
+    def test_a_refused_list_shows_why_escaped(self, signed_in: Client, face_list: FaceList) -> None:
+        FaceList.objects.update(problem="<b>Persona answered 404</b>", name="<i>Fraud</i>")
+        answer = signed_in.get("/lists/")
+        assert 'data-state="needs_attention"' in answer.content.decode()
+        assert "<b>Persona answered 404</b>" in words(answer)
+        assert "<i>Fraud" not in answer.content.decode()
+
+    def test_lists_of_another_environment_are_not_shown(self, signed_in: Client) -> None:
+        for environment in (Environment.SANDBOX, Environment.PRODUCTION):
+            FaceList.objects.create(environment=environment, persona_id="lst_x", name="Elsewhere")
+        assert "Elsewhere" not in words(signed_in.get("/lists/"))
+        assert "No face list is known yet" in words(signed_in.get("/lists/"))
+
+    def test_it_says_when_the_lists_were_read(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        assert "Not read from Persona yet" in words(signed_in.get("/lists/"))
+        assert "Last read" in words(read(signed_in))
+
+    def test_looking_at_it_asks_persona_for_nothing(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        signed_in.get("/lists/")
+        assert persona.requests() == []
+
+
+class TestReading:
+    def test_every_face_list_is_read_and_no_other_kind(
+        self, signed_in: Client, officer: User, persona: LocalPersona
+    ) -> None:
+        added = persona.add_list("Deepfakes")
+        answer = read(signed_in)
+        assert "4 face lists read from Persona." in words(answer)
+        active = FaceList.objects.filter(archived=False)
+        assert {row.name for row in active} == SEEDED | {"Deepfakes"}
+        assert FaceList.objects.get(persona_id=added).environment == "local"
+        assert [row.name for row in FaceList.objects.filter(archived=True)] == ["Old watch list"]
+        event = AuditEvent.objects.get(action="lists.read")
+        assert event.actor == officer
+        assert added in event.details["changed"]
+
+    def test_a_long_list_of_lists_is_read_to_its_end(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        for number in range(120):
+            persona.add_list(f"List {number}")
+        assert "123 face lists read from Persona." in words(read(signed_in))
+        assert FaceList.objects.count() == 123
+
+    def test_reading_again_changes_nothing_and_writes_no_trace(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        read(signed_in)
+        before = list(FaceList.objects.order_by("pk").values("pk", "name", "archived"))
+        read(signed_in)
+        assert list(FaceList.objects.order_by("pk").values("pk", "name", "archived")) == before
+        assert AuditEvent.objects.filter(action="lists.read").count() == 1
+
+    def test_a_list_added_by_hand_gets_its_name_when_it_is_read(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        persona_id = persona.add_list("Its name at Persona")
+        FaceList.objects.create(environment="local", persona_id=persona_id, name="A guess")
+        read(signed_in)
+        assert FaceList.objects.get(persona_id=persona_id).name == "Its name at Persona"
+
+    @pytest.mark.parametrize(
+        ("fault", "told"),
+        [
+            ("unauthorized", "Token is invalid"),
+            ("forbidden", "IP address is not permitted"),
+            ("unavailable", "Service unavailable"),
+            ("bad_gateway", "Persona answered 502"),
+            ("rate_limited", "Nothing was changed."),
+        ],
+    )
+    def test_a_refusal_is_told_in_a_sentence(
+        self, fault: str, told: str, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        persona.faults.inject(fault)
+        text = words(read(signed_in))
+        assert "The lists could not be read." in text
+        assert told in text
+        assert "Nothing was changed." in text
+        assert not FaceList.objects.exists()
+
+    def test_a_persona_that_is_not_there_is_told_too(
+        self, signed_in: Client, settings: Settings
+    ) -> None:
+        settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
+        text = words(read(signed_in))
+        assert "No connection to Persona could be made." in text
+        assert PersonaLine.objects.get().problem == "unreachable"
+
+    def test_where_our_share_is_used_up_persona_is_not_asked(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        connection.line()
+        PersonaLine.objects.update(limit=2)
+        assert not pacing.take("local")
+        text = words(read(signed_in))
+        assert re.search(
+            r"share of Persona's rate limit is used up: try again in \d+ seconds", text
+        )
+        assert persona.requests() == []
+        assert not FaceList.objects.exists()
+
+    def test_the_key_is_on_the_wire_and_on_no_page(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        answer = read(signed_in)
+        (asked,) = persona.requests()
+        assert (asked.method, asked.path.rpartition("/")[2]) == ("GET", "lists")
+        assert asked.headers["authorization"] == f"Bearer {persona.key}"
+        assert asked.headers["persona-version"] == "2025-12-08"
+        assert persona.key not in answer.content.decode()
+
+
+class TestAdding:
+    def test_a_list_that_persona_confirms_gets_personas_name(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        persona_id = persona.add_list("Known fraud")
+        answer = add(signed_in, persona_id, "My own word")
+        assert "Known fraud was added." in words(answer)
+        row = FaceList.objects.get()
+        assert (row.persona_id, row.name, row.environment) == (persona_id, "Known fraud", "local")
+        assert row.read_at is not None
+
+    def test_an_unknown_list_is_added_with_the_doubt_said(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        answer = add(signed_in, "lst_nobodyKnows", "Mine")
+        text = words(answer)
+        assert "Mine was added, but Persona could not confirm it" in text
+        assert "imports to it wait and say so" in text
+        row = FaceList.objects.get()
+        assert (row.persona_id, row.name, row.read_at) == ("lst_nobodyKnows", "Mine", None)
+        assert AuditEvent.objects.latest("pk").details == {"persona_id": "lst_nobodyKnows"}
+
+    @pytest.mark.parametrize("fault", ["forbidden", "unauthorized", "unavailable", "unreachable"])
+    def test_a_list_that_the_key_may_not_read_is_added_with_the_doubt_said(
+        self, fault: str, signed_in: Client, persona: LocalPersona, settings: Settings
+    ) -> None:
+        persona_id = persona.add_list("Hidden")
+        if fault == "unreachable":
+            settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
+        else:
+            persona.faults.inject(fault)
+        assert f"{persona_id} was added, but Persona could not confirm it" in words(
+            add(signed_in, persona_id)
+        )
+        assert FaceList.objects.get().persona_id == persona_id
+
+    def test_a_list_that_holds_no_faces_is_refused(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        persona_id = persona.add_list("Addresses", kind="list/email-address")
+        answer = add(signed_in, persona_id, "typed")
+        assert answer.status_code == 422
+        assert "it is not a list of faces" in words(answer)
+        assert f'value="{persona_id}"' in answer.content.decode()
+        assert not FaceList.objects.exists()
+
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "",
+            " ",
+            "lst_../../etc",
+            "lst_a b",
+            "lst_<b>",
+            "lst_a?x=1",
+            "lst_é",
+            "x" * 101,
+            "lst_\n1",
+        ],
+    )
+    def test_an_id_with_odd_characters_is_refused_before_persona_is_asked(
+        self, typed: str, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        answer = add(signed_in, typed)
+        assert answer.status_code == 422
+        assert answer.context["form"].errors["persona_id"]
+        assert "<b>" not in answer.content.decode()
+        assert persona.requests() == []
+        assert not FaceList.objects.exists()
+
+    def test_the_same_list_twice_is_one_list(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        for _ in range(2):
+            add(signed_in, "lst_nobodyKnows", "Mine")
+        assert FaceList.objects.count() == 1
+        assert AuditEvent.objects.filter(action="list.added").count() == 1
+
+    def test_where_our_share_is_used_up_it_is_added_unasked(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        connection.line()
+        PersonaLine.objects.update(limit=2)
+        pacing.take("local")
+        assert "could not confirm it (not asked yet)" in words(add(signed_in, "lst_1"))
+        assert persona.requests() == []
+        assert FaceList.objects.get().persona_id == "lst_1"
+
+    def test_an_archived_list_is_added_as_archived(
+        self, signed_in: Client, persona: LocalPersona
+    ) -> None:
+        add(signed_in, persona.add_list("Old", archived=True))
+        assert FaceList.objects.get().archived
