@@ -42,7 +42,9 @@ def persona(batch: Batch | None = None, timeout_seconds: float | None = None) ->
 
 
 def line() -> PersonaLine:
-    return PersonaLine.objects.get_or_create(environment=environment())[0]
+    """The line as it stands; reading it writes nothing."""
+    where = environment()
+    return PersonaLine.objects.filter(environment=where).first() or PersonaLine(environment=where)
 
 
 def try_at_once() -> None:
@@ -69,13 +71,13 @@ def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
     if _only_lists_are_refused(exchange):
         return
     if isinstance(error, errors.KeyRefused):
-        _pause(where, "key_refused", error)
+        _pause(where, "key_refused", exchange.method, error)
     elif isinstance(error, errors.RateLimited):
-        _pause(where, "rate_limited", error)
+        _pause(where, "rate_limited", exchange.method, error)
     elif isinstance(error, errors.NoAnswer):
-        _pause(where, "unreachable", error)
+        _pause(where, "unreachable", exchange.method, error)
     else:
-        _clear(where)
+        _clear(where, exchange.method)
 
 
 def _only_lists_are_refused(exchange: client.Exchange) -> bool:
@@ -83,21 +85,26 @@ def _only_lists_are_refused(exchange: client.Exchange) -> bool:
     return exchange.status == 403 and exchange.path.startswith("/lists")
 
 
-def _pause(where: str, problem: str, error: errors.PersonaError) -> None:
-    failures = PersonaLine.objects.get(environment=where).failures
+def _pause(where: str, problem: str, method: str, error: errors.PersonaError) -> None:
+    failures = PersonaLine.objects.get_or_create(environment=where)[0].failures
     seconds = min(5 * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
     if isinstance(error, errors.RateLimited) and error.wait_seconds is not None:
         seconds = error.wait_seconds
     PersonaLine.objects.filter(environment=where).update(
         problem=problem,
         problem_detail=error.words,
+        problem_at=method if error.status == 403 else "",
         problem_since=Coalesce(F("problem_since"), Now()),
         failures=F("failures") + 1,
         paused_until=pacing.after(timedelta(seconds=seconds)),
     )
 
 
-def _clear(where: str) -> None:
-    PersonaLine.objects.filter(environment=where).exclude(problem="").update(
-        problem="", problem_detail="", problem_since=None, failures=0, paused_until=None
+def _clear(where: str, method: str) -> None:
+    """The line is up; but where sending is forbidden, an answer to a poll does not allow it."""
+    line = PersonaLine.objects.filter(environment=where).exclude(problem="")
+    line.filter(problem_at__in=["", method]).update(
+        problem="", problem_detail="", problem_at="", problem_since=None, failures=0
     )
+    line = PersonaLine.objects.filter(environment=where, paused_until__isnull=False)
+    line.update(paused_until=None)

@@ -1,5 +1,6 @@
 """Face lists: read from Persona, or added by their id; and held while Persona refuses them."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db import transaction
@@ -9,7 +10,8 @@ from django.db.models.functions import Coalesce, Now
 from importers import audit, connection, pacing
 from importers.audit import Actor
 from importers.models import FaceList, PersonaLine
-from importers.persona import client, errors
+from importers.persona import errors
+from importers.persona.answers import FACE_LIST, PersonaList
 
 READ_EVERY = timedelta(minutes=10)
 ON_DEMAND_TIMEOUT_SECONDS = 10
@@ -39,8 +41,7 @@ def usable() -> QuerySet[FaceList]:
 
 def read_all(actor: Actor) -> int:
     """Reads every face list from Persona; how many there are. Raises PersonaError or Busy."""
-    _take_share()
-    found = list(connection.persona(timeout_seconds=ON_DEMAND_TIMEOUT_SECONDS).face_lists())
+    found = [row for row in _every_list() if row.type == FACE_LIST]
     with transaction.atomic():
         changed = [row.persona_id for row in map(_keep, found) if row]
         PersonaLine.objects.filter(environment=connection.environment()).update(lists_read_at=Now())
@@ -49,11 +50,20 @@ def read_all(actor: Actor) -> int:
     return len(found)
 
 
+def _every_list() -> Iterator[PersonaList]:
+    persona = connection.persona(timeout_seconds=ON_DEMAND_TIMEOUT_SECONDS)
+    after: str | None = ""
+    while after is not None:
+        _take_share()
+        rows, after = persona.lists_page(after)
+        yield from rows
+
+
 def look_up(persona_id: str, actor: Actor) -> FaceList:
     """One list by its id, read from Persona now. Raises PersonaError, NotAFaceList or Busy."""
     _take_share()
     found = connection.persona(timeout_seconds=ON_DEMAND_TIMEOUT_SECONDS).face_list(persona_id)
-    if found.type != client.FACE_LIST:
+    if found.type != FACE_LIST:
         raise NotAFaceList
     with transaction.atomic():
         if _keep(found):
@@ -65,10 +75,13 @@ def add(persona_id: str, name: str, actor: Actor) -> tuple[FaceList, str]:
     """Adds a list by its id; also what Persona says against it, if it says anything.
 
     A key may be allowed to import faces but not to read lists, so a list that cannot be read is
-    added all the same; only what is known not to be a face list is refused (NotAFaceList).
+    added all the same; what Persona knows not to be a face list is refused (NotAFaceList), and so
+    is what it does not know (NotFound).
     """
     try:
         return look_up(persona_id, actor), ""
+    except errors.NotFound:
+        raise
     except (errors.PersonaError, Busy) as error:
         doubt = error.words if isinstance(error, errors.PersonaError) else "not asked yet"
     with transaction.atomic():
@@ -101,11 +114,10 @@ def hold(face_list: FaceList, sentence: str) -> None:
     )
 
 
-def release(face_list_id: int) -> None:
-    """Ends the hold: the list took a batch, or a person asks for another try at once."""
-    FaceList.objects.filter(pk=face_list_id).exclude(problem="").update(
-        problem="", problem_since=None, refusals=0, held_until=None
-    )
+def release(face_list_id: int) -> bool:
+    """Ends a hold: the list took a batch, or a person asks for another try; whether it was held."""
+    held = FaceList.objects.filter(pk=face_list_id).exclude(problem="")
+    return bool(held.update(problem="", problem_since=None, refusals=0, held_until=None))
 
 
 def _take_share() -> None:
@@ -113,7 +125,7 @@ def _take_share() -> None:
         raise Busy(wait)
 
 
-def _keep(found: client.PersonaList) -> FaceList | None:
+def _keep(found: PersonaList) -> FaceList | None:
     """Writes what Persona told of a list; the row, if that was anything new."""
     row, new = FaceList.objects.get_or_create(
         environment=connection.environment(), persona_id=found.id

@@ -16,9 +16,10 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from importers.models import PersonaLine
-from importers.persona.client import RateLimit
+from importers.persona.answers import RateLimit
 
 WINDOW = timedelta(seconds=60)
+TRIAL = timedelta(seconds=30)  # for the one request that tries a line that was down
 FLOOR = 0.15
 
 
@@ -44,7 +45,8 @@ def take(environment: str) -> timedelta:
         if line.resets_at and line.resets_at > now and _below_floor(line):
             return line.resets_at - now
         line.taken += 1
-        line.save(update_fields=["window_ends_at", "taken"])
+        line.paused_until = now + TRIAL if line.problem else None
+        line.save(update_fields=["window_ends_at", "taken", "paused_until"])
     return timedelta()
 
 

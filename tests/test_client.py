@@ -15,15 +15,8 @@ from uuid import uuid4
 import pytest
 
 from importers.persona import errors
-from importers.persona.client import (
-    LONGEST_ANSWER_BYTES,
-    Client,
-    Exchange,
-    ImageFile,
-    Importer,
-    RateLimit,
-    Status,
-)
+from importers.persona.answers import Importer, PersonaList, RateLimit, Status
+from importers.persona.client import LONGEST_ANSWER_BYTES, Client, Exchange, ImageFile
 from importers.persona.local import LocalPersona
 from tests.conftest import draw
 
@@ -134,6 +127,23 @@ def drip(head: bytes) -> Script:
 def importer(attributes: dict[str, Any], **others: Any) -> dict[str, Any]:
     kind = "importer/list-item/face"
     return {"data": {"type": kind, "id": "mprt_1", "attributes": attributes, **others}}
+
+
+def importers(*kinds: str, next: str | None = None) -> dict[str, Any]:
+    rows = [
+        {"type": kind, "id": f"mprt_{n}", "attributes": dict(PENDING)}
+        for n, kind in enumerate(kinds)
+    ]
+    return {"data": rows, "links": {"prev": None, "next": next}}
+
+
+def every_list(client: Client) -> list[PersonaList]:
+    rows: list[PersonaList] = []
+    after: str | None = ""
+    while after is not None:
+        page, after = client.lists_page(after)
+        rows += page
+    return rows
 
 
 def client_of(url: str, timeout: float = 5, seen: list[Exchange] | None = None) -> Client:
@@ -578,18 +588,18 @@ class TestARedirect:
 
 
 class TestLists:
-    def test_are_walked_page_by_page_and_only_those_of_faces(self) -> None:
+    def test_of_every_type_are_told_page_by_page(self) -> None:
         with LocalPersona(api_key=KEY, seed=False) as local:
             kinds = ["list/face", "list/name", "list/face", "list/in-no-paper", "list/face"]
             made = [
                 (local.add_list(f"List {n}", archived=n % 7 == 0, kind=kinds[n % 5]), n)
                 for n in range(250)
             ]
-            found = list(client_of(local.url).face_lists())
+            found = every_list(client_of(local.url))
             asked = local.requests()
-        faces = [(made_id, n) for made_id, n in made if kinds[n % 5] == "list/face"]
-        assert [(row.id, row.name, row.archived) for row in found] == [
-            (made_id, f"List {n}", n % 7 == 0) for made_id, n in reversed(faces)
+        assert found == [
+            PersonaList(made_id, kinds[n % 5], f"List {n}", n % 7 == 0)
+            for made_id, n in reversed(made)
         ]
         assert [(request.path, request.query["page[size]"]) for request in asked] == [
             ("/api/v1/lists", "100")
@@ -602,12 +612,12 @@ class TestLists:
 
     def test_are_none_where_persona_has_none(self) -> None:
         with LocalPersona(api_key=KEY, seed=False) as local:
-            assert list(client_of(local.url).face_lists()) == []
+            assert client_of(local.url).lists_page() == ([], None)
 
     def test_end_where_a_page_is_empty_though_it_names_a_next_one(self) -> None:
         body = {"data": [], "links": {"prev": None, "next": "/api/v1/lists?page%5Bafter%5D=x"}}
         with listening_to(says("200 OK", body)) as (client, server):
-            assert list(client.face_lists()) == []
+            assert client.lists_page() == ([], None)
         assert len(server.requests) == 1
 
     def test_one_is_read_whatever_its_type(self, local: LocalPersona) -> None:
@@ -615,16 +625,50 @@ class TestLists:
         row = client_of(local.url).face_list(other)
         assert (row.id, row.type, row.name, row.archived) == (other, "list/name", "Names", True)
 
-    def test_importers_are_those_of_faces_on_the_newest_page(self) -> None:
+
+class TestAPageOfImporters:
+    def test_holds_those_of_faces_of_the_newest(self) -> None:
         kinds = ["importer/account", "importer/list-item/face", "importer/face", "importer/new"]
-        rows = [
-            {"type": kind, "id": f"mprt_{n}", "attributes": PENDING} for n, kind in enumerate(kinds)
-        ]
-        body = {"data": rows, "links": {"prev": None, "next": None}}
-        with listening_to(says("200 OK", body)) as (client, server):
-            found = client.newest_face_importers()
-        assert [row.id for row in found] == ["mprt_1", "mprt_2"]
+        with listening_to(says("200 OK", importers(*kinds))) as (client, server):
+            page = client.importers_page()
+        assert [row.id for row in page.faces] == ["mprt_1", "mprt_2"]
         assert server.heads[0][0] == "GET /importers?page%5Bsize%5D=100 HTTP/1.1"
+
+    def test_names_the_next_one_by_its_last_row_whatever_its_type(self) -> None:
+        body = importers("importer/face", "importer/account", next="/api/v1/importers?x")
+        with listening_to(says("200 OK", body)) as (client, server):
+            page = client.importers_page("mprt_0")
+        assert page.next == "mprt_1"
+        assert server.heads[0][0] == (
+            "GET /importers?page%5Bsize%5D=100&page%5Bafter%5D=mprt_0 HTTP/1.1"
+        )
+
+    def test_tells_when_its_oldest_row_was_made_whatever_its_type(self) -> None:
+        body = importers("importer/face", "importer/account")
+        body["data"][1]["attributes"] = {"createdAt": "2026-07-01T00:00:00.000Z"}
+        with listening_to(says("200 OK", body)) as (client, _):
+            assert client.importers_page().oldest == datetime(2026, 7, 1, tzinfo=UTC)
+
+    def test_tells_no_moment_where_the_key_hides_it(self) -> None:
+        body = importers("importer/face")
+        body["data"][0]["attributes"] = {"status": "ready"}
+        with listening_to(says("200 OK", body)) as (client, _):
+            page = client.importers_page()
+        assert (page.oldest, page.faces[0].created_at) == (None, None)
+
+    def test_that_is_empty_is_the_last_though_it_names_a_next_one(self) -> None:
+        with listening_to(says("200 OK", importers(next="/api/v1/importers?x"))) as (client, _):
+            assert client.importers_page() == ([], None, None)
+
+    @pytest.mark.parametrize("left_out", ["data", "links"])
+    def test_without_rows_or_links_is_unreadable(self, left_out: str) -> None:
+        body = importers("importer/face")
+        del body[left_out]
+        with (
+            listening_to(says("200 OK", body)) as (client, _),
+            pytest.raises(errors.Unreadable),
+        ):
+            client.importers_page()
 
 
 class TestTheSurroundings:
@@ -694,7 +738,7 @@ class TestEveryExchangeIsTold:
     def test_with_its_path_but_without_its_query(self, local: LocalPersona) -> None:
         seen: list[Exchange] = []
         client = client_of(local.url, seen=seen)
-        client.newest_face_importers()
+        client.importers_page()
         (exchange,) = seen
         assert (exchange.method, exchange.path) == ("GET", "/importers")
         assert (exchange.status, exchange.error) == (200, None)
@@ -707,7 +751,7 @@ class TestEveryExchangeIsTold:
         with LocalPersona(api_key=KEY, seed=False) as local:
             for n in range(101):
                 local.add_list(str(n))
-            list(client_of(local.url, seen=seen).face_lists())
+            every_list(client_of(local.url, seen=seen))
         assert [exchange.path for exchange in seen] == ["/lists", "/lists"]
 
     def test_also_where_persona_refused(self, local: LocalPersona) -> None:

@@ -51,6 +51,39 @@ class TestReadingAllLists:
         assert made <= set(FaceList.objects.values_list("persona_id", flat=True))
         assert len(persona.requests()) == 2
 
+    def test_takes_one_request_of_our_share_for_each_page(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
+        for n in range(200):
+            persona.add_list(f"List {n}")
+        facelists.read_all(actor)
+        assert len(persona.requests()) == pacing.share(Environment.LOCAL).taken == 3
+
+    def test_keeps_nothing_where_our_share_ends_between_two_pages(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
+        for n in range(120):
+            persona.add_list(f"List {n}")
+        pacing.take(Environment.LOCAL)
+        PersonaLine.objects.update(taken=149)
+        with pytest.raises(facelists.Busy):
+            facelists.read_all(actor)
+        assert len(persona.requests()) == 1
+        assert not FaceList.objects.exists()
+        assert facelists.is_due()
+
+    def test_keeps_only_those_of_faces_of_every_page(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
+        faces = {persona.add_list("Faces")}
+        for n in range(110):
+            persona.add_list(f"List {n}", kind=["list/name", "list/in-no-paper"][n % 2])
+        faces.add(persona.add_list("Newer faces"))
+        assert facelists.read_all(actor) == 5
+        kept = set(FaceList.objects.values_list("persona_id", flat=True))
+        assert faces <= kept
+        assert len(kept) == 5
+
     def test_tells_in_the_audit_trail_what_was_new(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
@@ -134,7 +167,7 @@ class TestReadingAllLists:
         assert facelists.is_due()
 
     def test_is_put_off_where_persona_would_not_tell(self, persona: LocalPersona) -> None:
-        connection.line()
+        PersonaLine.objects.get_or_create(environment="local")
         assert facelists.is_due()
         facelists.postpone_reading()
         assert not facelists.is_due()
@@ -203,11 +236,12 @@ class TestAddingAList:
         assert (event.actor, event.action) == (actor.user, "list.added")
         assert event.details == {"persona_id": "lst_mine"}
 
-    def test_that_persona_does_not_know_adds_it_with_a_doubt(
+    def test_that_persona_does_not_know_adds_nothing(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        row, doubt = facelists.add("lst_none", "Not there yet", actor)
-        assert (row.name, doubt) == ("Not there yet", "Record not found")
+        with pytest.raises(errors.NotFound):
+            facelists.add("lst_none", "Not there yet", actor)
+        assert not FaceList.objects.exists()
 
     def test_while_our_share_is_used_up_adds_it_unasked(
         self, persona: LocalPersona, actor: Actor
@@ -226,6 +260,7 @@ class TestAddingAList:
     def test_twice_leaves_one_with_its_first_name(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
+        persona.faults.inject("forbidden", None, "GET /lists*")
         first, _ = facelists.add("lst_none", "First name", actor)
         second, _ = facelists.add("lst_none", "Second name", actor)
         assert (second.pk, second.name) == (first.pk, "First name")
@@ -243,7 +278,7 @@ class TestAKeyThatMayNotReadLists:
         assert pacing.take(Environment.LOCAL) == timedelta()
 
     def test_does_not_hide_that_the_line_is_down(self, persona: LocalPersona, actor: Actor) -> None:
-        connection.line()
+        PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(problem="unreachable")
         persona.faults.inject("forbidden")
         facelists.add("lst_mine", "Mine", actor)

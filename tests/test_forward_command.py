@@ -130,7 +130,7 @@ class TestDrain:
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
         assert every_image_is_there_once(persona, sent)
-        assert Worker.objects.exists()
+        assert not Worker.objects.exists(), "a worker that ended well is not seen any more"
         assert list(audit.breaks()) == []
 
     def test_returns_at_once_where_there_is_nothing_to_do(
@@ -270,6 +270,13 @@ class TestAThreadThatBreaks:
         monkeypatch.setattr(worker, "send_next", broken)
         with pytest.raises(LookupError, match="a fault of our own"):
             worker.run(threading.Event(), 2)
+
+
+@pytest.mark.parametrize("threads", ["0", "-1"])
+@pytest.mark.parametrize("how", [[], ["--drain"], ["--once"]])
+def test_it_is_refused_with_no_thread_to_send(threads: str, how: list[str]) -> None:
+    with pytest.raises(CommandError, match="--threads must be 1 or more"):
+        call_command("forward", "--threads", threads, *how)
 
 
 def test_it_cannot_both_drain_and_do_one_step() -> None:

@@ -17,7 +17,7 @@ from importers import pacing
 from importers.audit import Actor
 from importers.models import Environment, FaceList, Import, PersonaLine
 from importers.pacing import Share
-from importers.persona.client import RateLimit
+from importers.persona.answers import RateLimit
 from importers.persona.local import LocalPersona
 from tests.conftest import forward, submit
 

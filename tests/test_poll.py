@@ -14,7 +14,8 @@ from importers.audit import Actor
 from importers.forwarding.poll import observe, poll
 from importers.forwarding.send import send_next
 from importers.models import AuditEvent, Batch, Environment, FaceList, Import, PersonaLine
-from importers.persona.client import Client, ImageFile, Importer, Status
+from importers.persona.answers import Importer, Status
+from importers.persona.client import Client, ImageFile
 from importers.persona.local import LocalPersona
 from tests.conftest import draw, forward, submit
 

@@ -7,12 +7,16 @@ State = Import.State
 
 
 def close_import(of_import: Import) -> None:
-    """Ends a forwarding import whose batches have all ended. Call it in the batch's transaction."""
+    """Ends an import whose batches have all ended. Call it in the batch's transaction."""
     locked = Import.objects.select_for_update().get(pk=of_import.pk)
     batches = locked.batches
-    if locked.state != State.FORWARDING or batches.exclude(state__in=Batch.FINAL).exists():
+    if batches.exclude(state__in=Batch.FINAL).exists():
         return
-    troubled = batches.filter(state__in=Batch.TROUBLED).exists()
-    ended = State.NEEDS_ATTENTION if troubled else State.COMPLETED
-    locked.move(ended, of=(State.FORWARDING,))
-    audit.append(audit.WORKER, f"import.{ended}", locked)
+    if batches.filter(state__in=Batch.TROUBLED).exists():
+        ended = State.NEEDS_ATTENTION
+    elif batches.exclude(state=Batch.State.CANCELED).exists():
+        ended = State.COMPLETED
+    else:
+        ended = State.CANCELED
+    if locked.move(ended, of=tuple({State.FORWARDING, State.NEEDS_ATTENTION} - {ended})):
+        audit.append(audit.WORKER, f"import.{ended}", locked)

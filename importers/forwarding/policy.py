@@ -1,10 +1,11 @@
-"""What to do after a send that did not succeed: a pure function, one row for each answer.
+"""What to do after a send or a look that did not succeed: pure functions, a row for each answer.
 
 A batch that may have arrived is only ever sent again under the key that it was sent under, for
 that is what keeps Persona from importing it twice (https://docs.withpersona.com/idempotence).
+Before it gets another key, its importer is looked for at Persona.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 
@@ -13,6 +14,11 @@ from importers.persona import errors
 
 State = Batch.State
 LONGEST_DELAY_SECONDS = 300
+CLOCKS_DIFFER_AT_MOST = timedelta(seconds=60)
+LOOK_AGAIN_AFTER = timedelta(seconds=15)
+SERVER_TROUBLE, CONFLICT = "server_trouble", "conflict"
+AMBIGUOUS = Batch.AMBIGUOUS
+HELD = ("unreachable", "key_refused", "rate_limited")
 
 
 class Scope(Enum):
@@ -24,6 +30,15 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True)
+class Before:
+    """How a batch stood before: sends so far, whether one may have arrived, the last problem."""
+
+    attempts: int = 1
+    may_have_arrived: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Step:
     """The state to go to, why (a code and a sentence), and when and how to go on from there."""
 
@@ -31,34 +46,96 @@ class Step:
     problem: str
     sentence: str
     delay: timedelta = timedelta()
-    new_key: bool = False
     scope: Scope = Scope.BATCH
+    may_have_arrived: bool = False
+    new_key: bool = False
+    look_first: bool = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this very send surely came to nothing, whatever became of those before it."""
+        return self.problem in HELD
 
 
-def after(error: errors.PersonaError, attempts: int, *, may_have_arrived: bool) -> Step:
-    """The step after `attempts` sends of a batch, of which the last ended in `error`.
-
-    `may_have_arrived` tells of the sends before the last one.
-    """
-    waiting = State.UNKNOWN if may_have_arrived else State.QUEUED
-    delay = timedelta(seconds=min(2 ** min(attempts, 10), LONGEST_DELAY_SECONDS))
+def after(error: errors.PersonaError, before: Before) -> Step:
+    """The step after a send that ended in `error`."""
     said = f"Persona answered {error.status}: {error.words}"
+    held = _held(before, said)
+    unknown = Step(State.UNKNOWN, "no_clear_answer", said, _delay(before), may_have_arrived=True)
+    look = replace(unknown, delay=CLOCKS_DIFFER_AT_MOST, look_first=True)
     match error:
         case errors.NotConnected():
-            return Step(waiting, "unreachable", error.summary, scope=Scope.LINE)
+            return replace(held, problem="unreachable", sentence=error.summary)
         case errors.NoAnswer():
-            return Step(State.UNKNOWN, "no_answer", error.summary, delay, scope=Scope.LINE)
-        case errors.Unreadable() | errors.ServerTrouble() | errors.Conflict():
-            return Step(State.UNKNOWN, "no_clear_answer", said, delay)
+            return replace(unknown, problem="no_answer", sentence=error.summary, scope=Scope.LINE)
+        case errors.ServerTrouble(status=408):
+            return replace(unknown, problem="no_answer")
+        case errors.ServerTrouble() | errors.Unreadable():
+            again = look if before.problem == SERVER_TROUBLE else unknown
+            return replace(again, problem=SERVER_TROUBLE)
+        case errors.Conflict():
+            return replace(look, problem=CONFLICT)
         case errors.KeyRefused():
-            return Step(waiting, "key_refused", said, scope=Scope.LINE)
+            return replace(held, problem="key_refused")
         case errors.RateLimited():
-            return Step(waiting, "rate_limited", said, scope=Scope.LINE)
-        case errors.KeyReused():
-            return Step(State.FAILED, "key_reused", said)
-        case errors.NotFound():
-            return Step(State.QUEUED, "list_unknown", said, new_key=True, scope=Scope.LIST)
-        case errors.Refused() if "list-id" in error.pointer.replace("_", "-"):
-            return Step(State.QUEUED, "list_refused", said, new_key=True, scope=Scope.LIST)
-        case _:
-            return Step(State.FAILED, "refused", said)
+            return replace(held, problem="rate_limited")
+        case errors.Refused() if error.request_id or not before.may_have_arrived:
+            return _after_refusal(error, said, held)
+        case _:  # not Persona's own word (a gateway's), or none that we know
+            return unknown
+
+
+def _held(before: Before, said: str) -> Step:
+    """This send came to nothing; the batch stays as it was and goes on when the line is up."""
+    if before.may_have_arrived:
+        return Step(State.UNKNOWN, "", said, scope=Scope.LINE, may_have_arrived=True)
+    return Step(State.QUEUED, "", said, scope=Scope.LINE)
+
+
+def _after_refusal(error: errors.Refused, said: str, held: Step) -> Step:
+    """Persona carried nothing out, now or before: another key is safe."""
+    if isinstance(error, errors.KeyReused):  # other bytes went under it before: perhaps our own
+        return replace(held, state=State.FAILED, problem="key_reused", scope=Scope.BATCH)
+    refused_list = Step(State.QUEUED, "list_refused", said, scope=Scope.LIST, new_key=True)
+    if isinstance(error, errors.NotFound):
+        return replace(refused_list, problem="list_unknown")
+    if "list-id" in error.pointer.replace("_", "-"):
+        return refused_list
+    return Step(State.FAILED, "refused", said)
+
+
+def after_look(before: Before, *, arrived: bool, key_lives: bool) -> Step:
+    """The step after a look that found nothing, or (`arrived`) that may have found it."""
+    if arrived:
+        sentence = (
+            "It was sent without a clear answer, and it can't be told for sure which import at "
+            "Persona is its own. Nothing more is done with it until a person says which."
+        )
+        return Step(State.FAILED, AMBIGUOUS, sentence, may_have_arrived=True)
+    if before.problem == CONFLICT and key_lives:
+        sentence = "Persona is still at work on the same request: it is asked again."
+        return Step(State.UNKNOWN, CONFLICT, sentence, _delay(before), may_have_arrived=True)
+    sentence = "Persona has no import that could be it: it is sent again under a new key."
+    return Step(State.QUEUED, "not_arrived", sentence, new_key=True)
+
+
+def importer_is_taken(importer_id: str) -> Step:
+    """The step where Persona answers with an importer that another batch has."""
+    sentence = f"Persona answered with importer {importer_id}, which another batch already has."
+    return Step(State.FAILED, "importer_taken", sentence, may_have_arrived=True)
+
+
+def look_later(sentence: str, before: Before) -> Step:
+    """The step where a look could not tell yet."""
+    return Step(
+        State.UNKNOWN,
+        before.problem or "no_answer",
+        sentence,
+        LOOK_AGAIN_AFTER,
+        may_have_arrived=True,
+        look_first=True,
+    )
+
+
+def _delay(before: Before) -> timedelta:
+    return timedelta(seconds=min(2 ** min(before.attempts, 10), LONGEST_DELAY_SECONDS))

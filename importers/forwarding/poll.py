@@ -13,7 +13,7 @@ from importers import audit, connection, pacing
 from importers.forwarding.finish import close_import
 from importers.models import Batch
 from importers.persona import errors
-from importers.persona.client import Importer, Status
+from importers.persona.answers import Importer, Status
 
 State = Batch.State
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=60)
@@ -27,10 +27,11 @@ def poll() -> bool:
     if not due or pacing.take(where):
         return False
     try:
-        seen = {importer.id: importer for importer in connection.persona().newest_face_importers()}
+        newest = connection.persona().importers_page()
     except errors.PersonaError:
         _ask_again_later(due)
         return True
+    seen = {importer.id: importer for importer in newest.faces}
     pending = Batch.objects.filter(state=State.IMPORTING, importer_id__in=seen)
     for batch in pending.select_related("face_import"):
         observe(batch, seen[batch.importer_id])

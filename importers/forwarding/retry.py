@@ -11,9 +11,13 @@ from importers.models import Batch, Import
 def retry(of_import: Import, actor: Actor) -> int:
     """Queues the failed batches of the import again, and ends a hold of its list; how many.
 
-    A batch that may have arrived is not among them: under a new key Persona could import it twice.
+    A batch that may have arrived is looked for at Persona first; one that waits for a person's
+    decision goes on waiting.
     """
     with transaction.atomic():
+        looked_for = of_import.batches.to_look_for().update(
+            state=Batch.State.UNKNOWN, look_first=True, next_attempt_at=Now()
+        )
         count = of_import.batches.to_retry().update(
             state=Batch.State.QUEUED,
             idempotency_key=None,
@@ -23,8 +27,10 @@ def retry(of_import: Import, actor: Actor) -> int:
             problem="",
             problem_detail="",
         )
-        facelists.release(of_import.face_list_id)
+        count += looked_for
+        released = facelists.release(of_import.face_list_id)
         if count:
             of_import.move(Import.State.FORWARDING, of=(Import.State.NEEDS_ATTENTION,))
-        audit.append(actor, "import.retried", of_import, batches=count)
+        if count or released:
+            audit.append(actor, "import.retried", of_import, batches=count)
     return count

@@ -1,5 +1,7 @@
 """Sending: claim a batch, check its seal over the very bytes, send them, record the answer.
 
+A batch that may have arrived, and whose key can't be used again, is looked for instead.
+
 No transaction is open while Persona is called. The claim, with the key that the batch is sent
 under, is committed before; a worker that dies leaves a row that says `sending`, and when its
 lease has run out the same bytes go out again under the same key.
@@ -12,29 +14,35 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import connection as database
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from importers import audit, connection, consent, facelists, images, pacing
-from importers.forwarding import policy
+from importers.forwarding import control, policy, reconcile
 from importers.forwarding.finish import close_import
 from importers.models import Batch, Image
 from importers.persona import errors
-from importers.persona.client import ImageFile, Importer
+from importers.persona.answers import Importer
+from importers.persona.client import ImageFile
 
 log = logging.getLogger(__name__)
 State = Batch.State
 FIRST_POLL = timedelta(seconds=2)
+LEASE = timedelta(seconds=45)
 
 
 def send_next(owner: str) -> bool:
     """Sends the batch that is due first, if there is one and our share allows; whether it did."""
     where = connection.environment()
+    if control.is_paused():
+        return False
     if not Batch.objects.of_environment(where).to_send().exists() or pacing.take(where):
         return False
     batch = claim(owner)
     if batch is None:
         return False
-    _send(batch)
+    work = _look if batch.look_first else _send
+    work(batch)
     return True
 
 
@@ -45,28 +53,28 @@ def claim(owner: str) -> Batch | None:
         if database.features.has_select_for_update_skip_locked:
             due = due.select_for_update(skip_locked=True, of=("self",))
         batch = due.first()
-        if batch is None or not batch.lend(owner, pacing.after(lease())):
+        if batch is None:
+            return None
+        looks = batch.look_first or not _key_lives(batch)
+        if not batch.lend(owner, pacing.after(LEASE), looks=looks):
             return None
         return Batch.objects.select_related("face_import__face_list").get(pk=batch.pk)
 
 
-def lease() -> timedelta:
-    """Longer than a send can take: connecting, sending and the whole answer."""
-    return timedelta(seconds=2 * settings.PERSONA_TIMEOUT_SECONDS + 30)
+def keep_leases(owner: str) -> None:
+    """Renews the leases of a worker that is alive; call it well within LEASE."""
+    mine = Batch.objects.filter(state=State.SENDING, lease_owner=owner)
+    mine.update(lease_until=pacing.after(LEASE))
 
 
 def _send(batch: Batch) -> None:
-    if _key_is_too_old(batch):
-        sentence = (
-            "It was sent without an answer, and too long ago for Persona to still know its key: "
-            "sending it again could import it twice."
-        )
-        _record_failure(batch, policy.Step(State.FAILED, "uncertain", sentence))
-        return
     try:
         files = _sealed_files(batch)
     except consent.SealBroken as broken:
-        _record_failure(batch, policy.Step(State.FAILED, "seal_broken", broken.reason))
+        step = policy.Step(
+            *(State.FAILED, "seal_broken", broken.reason), may_have_arrived=batch.may_have_arrived
+        )
+        _record_step(batch, step)
         return
     try:
         importer = connection.persona(batch).import_faces(
@@ -74,19 +82,43 @@ def _send(batch: Batch) -> None:
         )
     except errors.PersonaError as error:
         log.warning("batch %s: %s (request %s)", batch.pk, error, error.request_id or "-")
-        _record_failure(
-            batch, policy.after(error, batch.attempts, may_have_arrived=batch.may_have_arrived)
-        )
+        step = policy.after(error, _before(batch))
+        _record_step(batch, step, **({} if step.is_held else {"tried_until": Now()}))
     else:
         log.info("batch %s: importer %s", batch.pk, importer.id)
         _record_answer(batch, importer)
 
 
-def _key_is_too_old(batch: Batch) -> bool:
-    """Whether Persona may have forgotten the key of a batch that may have arrived."""
-    life = timedelta(hours=settings.PERSONA_KEY_LIFE_HOURS) - lease()
-    rows = Batch.objects.filter(pk=batch.pk, may_have_arrived=True)
-    return rows.filter(first_sent_at__lt=Now() - life).exists()
+def _look(batch: Batch) -> None:
+    """Looks for a batch that may have arrived, and adopts what can only be its importer."""
+    before = _before(batch)
+    try:
+        found, is_sure = reconcile.look(batch)
+    except errors.PersonaError as error:
+        _record_step(batch, policy.look_later(error.words, before))
+    except reconcile.TooEarly:
+        _record_step(batch, policy.look_later("Looking for it at Persona.", before))
+    else:
+        log.info("batch %s: %s importers could be its own", batch.pk, len(found))
+        if len(found) == 1 and is_sure and reconcile.fits(batch, found[0]):
+            _record_answer(batch, found[0])
+            return
+        nothing = is_sure and not found
+        step = policy.after_look(before, arrived=not nothing, key_lives=_key_lives(batch))
+        _record_step(batch, step, candidates=[reconcile.told(row) for row in found])
+
+
+def _before(batch: Batch) -> policy.Before:
+    return policy.Before(batch.attempts, batch.may_have_arrived, batch.problem)
+
+
+def _key_lives(batch: Batch) -> bool:
+    """Whether Persona surely still remembers the key of a batch that may have arrived."""
+    longest_send = timedelta(seconds=2 * settings.PERSONA_TIMEOUT_SECONDS + 30)
+    life = timedelta(hours=settings.PERSONA_KEY_LIFE_HOURS) - longest_send
+    in_doubt = Q(may_have_arrived=True) | Q(state=State.SENDING)  # left so by a worker that died
+    rows = Batch.objects.filter(in_doubt, pk=batch.pk)
+    return not rows.filter(first_sent_at__lt=Now() - life).exists()
 
 
 def _sealed_files(batch: Batch) -> list[ImageFile]:
@@ -111,31 +143,34 @@ def _sealed_file(image: Image) -> ImageFile:
 
 
 def _record_answer(batch: Batch, importer: Importer) -> None:
+    values: dict[str, object] = {
+        "importer_id": importer.id,
+        "persona_status": importer.raw_status,
+        "accepted_at": Now(),
+        "next_attempt_at": pacing.after(FIRST_POLL),
+        "may_have_arrived": True,
+        "look_first": False,
+        "problem": "",
+        "problem_detail": "",
+    }
+    if Batch.objects.filter(importer_id=importer.id).exclude(pk=batch.pk).exists():
+        _record_step(batch, policy.importer_is_taken(importer.id), tried_until=Now())
+        return
     with transaction.atomic():
-        held = batch.finish_sending(
-            State.IMPORTING,
-            importer_id=importer.id,
-            persona_status=importer.raw_status,
-            accepted_at=Now(),
-            next_attempt_at=pacing.after(FIRST_POLL),
-            may_have_arrived=True,
-            problem="",
-            problem_detail="",
-        )
-        if held:
+        if batch.finish_sending(State.IMPORTING, **values) or batch.learn_late(**values):
             audit.append(audit.WORKER, "batch.accepted", batch, importer=importer.id)
             facelists.release(batch.face_import.face_list_id)
 
 
-def _record_failure(batch: Batch, step: policy.Step) -> None:
-    may_have_arrived = (batch.may_have_arrived or step.state == State.UNKNOWN) and not step.new_key
-    values = {
+def _record_step(batch: Batch, step: policy.Step, **values: object) -> None:
+    values |= {
         "problem": step.problem,
         "problem_detail": step.sentence,
         "next_attempt_at": pacing.after(step.delay),
-        "may_have_arrived": may_have_arrived,
+        "may_have_arrived": step.may_have_arrived,
+        "look_first": step.look_first,
     }
-    if not may_have_arrived:  # Persona has not kept the key: its life has not begun
+    if not step.may_have_arrived:  # Persona has not kept the key: its life has not begun
         values["first_sent_at"] = None
     if step.new_key:
         values["idempotency_key"] = None

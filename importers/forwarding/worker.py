@@ -2,29 +2,33 @@
 
 import logging
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.models.functions import Now
 
-from importers import audit, connection, facelists
+from importers import audit, connection, facelists, intake
 from importers.forwarding.poll import poll
-from importers.forwarding.send import send_next
+from importers.forwarding.send import keep_leases, send_next
 from importers.models import Batch, Worker
 from importers.persona.errors import PersonaError
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5
 AFTER_DATABASE_TROUBLE_SECONDS = 2
+BEAT_SECONDS = 10
+SWEEP_EVERY_SECONDS = 3600
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
 def own_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """New at each start: in a container that is restarted, host and process id come again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def step(owner: str) -> bool:
@@ -47,26 +51,50 @@ def run(stop: threading.Event, threads: int, *, until: Callable[[], bool] = lamb
     """
     owner = own_name()
     connection.try_at_once()
-    with ThreadPoolExecutor(threads, thread_name_prefix="send") as pool:
-        senders = [pool.submit(_repeat, stop, lambda: send_next(owner)) for _ in range(threads)]
-        for sender in senders:
-            sender.add_done_callback(lambda _: stop.set())
+    finished = threading.Event()
+    with ThreadPoolExecutor(threads + 2) as pool:
+        senders = [pool.submit(_in_thread, stop, lambda: send_next(owner)) for _ in range(threads)]
+        others = [
+            *senders,
+            pool.submit(_in_thread, stop, lambda: _sweep(stop)),
+            pool.submit(_in_thread, finished, lambda: _beat(owner, finished)),
+        ]
+        for other in others:
+            other.add_done_callback(lambda _: stop.set())
         try:
-            _repeat(stop, lambda: _watch(owner, stop, until))
+            _repeat(stop, lambda: _watch(stop, until))
         finally:
             stop.set()
-    for sender in senders:
-        sender.result()
+            wait(senders)  # under a lease that is kept until then
+            finished.set()
+    Worker.objects.filter(name=owner).delete()
+    for other in others:
+        other.result()
 
 
-def _watch(owner: str, stop: threading.Event, until: Callable[[], bool]) -> bool:
-    show_alive(owner)
+def _watch(stop: threading.Event, until: Callable[[], bool]) -> bool:
     polled = poll()
     if facelists.is_due():
         _read_lists()
     if until():
         stop.set()
     return polled
+
+
+def _sweep(stop: threading.Event) -> bool:
+    try:
+        intake.sweep_all()
+    except OSError as error:
+        log.warning("not swept: %s", type(error).__name__)
+    stop.wait(SWEEP_EVERY_SECONDS)
+    return True
+
+
+def _beat(owner: str, finished: threading.Event) -> bool:
+    show_alive(owner)
+    keep_leases(owner)
+    finished.wait(BEAT_SECONDS)
+    return True
 
 
 def show_alive(owner: str) -> None:
@@ -82,6 +110,13 @@ def _read_lists() -> None:
         facelists.postpone_reading()
 
 
+def _in_thread(stop: threading.Event, work: Callable[[], bool]) -> None:
+    try:
+        _repeat(stop, work)
+    finally:
+        connections.close_all()
+
+
 def _repeat(stop: threading.Event, work: Callable[[], bool]) -> None:
     """Works until told to stop; a database that is away for a while only makes it wait."""
     while not stop.is_set():
@@ -94,4 +129,3 @@ def _repeat(stop: threading.Event, work: Callable[[], bool]) -> None:
         close_old_connections()
         if not busy:
             stop.wait(IDLE_SECONDS)
-    close_old_connections()

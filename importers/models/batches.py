@@ -21,7 +21,17 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def to_retry(self) -> Self:
         """Refused for good, and surely not at Persona: a new key is safe."""
-        return self.filter(state=Batch.State.FAILED, may_have_arrived=False)
+        return self.filter(state__in=Batch.RETRIABLE, may_have_arrived=False)
+
+    def to_look_for(self) -> Self:
+        """Failed, but may be at Persona all the same."""
+        waits_for_a_person = Q(problem=Batch.AMBIGUOUS)
+        failed = self.filter(state__in=Batch.RETRIABLE, may_have_arrived=True)
+        return failed.exclude(waits_for_a_person)
+
+    def to_cancel(self) -> Self:
+        """Not ended, not being sent, and surely not at Persona."""
+        return self.filter(state__in=Batch.CANCELABLE, may_have_arrived=False)
 
     def to_poll(self) -> Self:
         return self.filter(state=Batch.State.IMPORTING, next_attempt_at__lte=Now())
@@ -31,10 +41,13 @@ class Batch(models.Model):
     """At most `BATCH_MAX_IMAGES` images of one import, sent in one request under one key.
 
     queued ─▶ sending ─▶ importing ─▶ done
-      ▲          │           └──────▶ errored
-      │          ├─▶ unknown   no answer: it may have arrived; sent again under the same key
-      │          └─▶ failed    Persona refused it, or its seal is broken: needs a person
-      └──────────────── failed (a person tries again, under a new key)
+      ▲  │       │           └──────▶ errored
+      │  │       ├─▶ unknown   no answer: it may have arrived; sent again under the same key, or
+      │  │       │             looked for at Persona
+      │  │       └─▶ failed    Persona refused it, its seal is broken, or its importer can't be
+      │  │                     told from others: needs a person
+      │  └─▶ canceled ◀─ failed (a person gives it up, if it surely never arrived)
+      └───────────────── failed (a person tries again, under a new key)
     """
 
     class State(models.TextChoices):
@@ -50,6 +63,9 @@ class Batch(models.Model):
     WAITING = (State.QUEUED, State.UNKNOWN)
     FINAL = (State.DONE, State.ERRORED, State.FAILED, State.CANCELED)
     TROUBLED = (State.ERRORED, State.FAILED)
+    AMBIGUOUS = "ambiguous"  # the problem of a batch that waits for a person's decision
+    RETRIABLE = (State.FAILED,)
+    CANCELABLE = (State.QUEUED, State.FAILED)
 
     face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="batches")
     number = models.PositiveIntegerField()
@@ -63,7 +79,10 @@ class Batch(models.Model):
     lease_owner = models.CharField(max_length=100, blank=True)
     fence = models.PositiveIntegerField(default=0)
     first_sent_at = models.DateTimeField(null=True, help_text="under the present key")
+    tried_until = models.DateTimeField(null=True, help_text="the last moment it can have arrived")
     may_have_arrived = models.BooleanField(default=False)
+    look_first = models.BooleanField(default=False, help_text="look for its importer, do not send")
+    candidates = models.JSONField(default=list, help_text="importers of which one may be its own")
 
     importer_id = models.CharField(max_length=100, blank=True)
     persona_status = models.CharField(max_length=100, blank=True)
@@ -111,7 +130,25 @@ class Batch(models.Model):
         rows = Batch.objects.filter(pk=self.pk, state=self.State.SENDING, fence=self.fence)
         return bool(rows.update(state=to, lease_until=None, lease_owner="", **values))
 
-    def lend(self, owner: str, until: models.expressions.Combinable) -> bool:
+    @property
+    def _was_left_sending(self) -> bool:
+        """By a worker that died: its request can have arrived until its lease ran out."""
+        return self.state == self.State.SENDING and not self.look_first
+
+    def learn_late(self, **values: object) -> bool:
+        """The move to `importing` by an answer that came after the lease was lost.
+
+        The batch still has the key that was answered, so the importer is its own, whoever holds
+        the lease now: that worker finds the batch moved on, and its answer changes nothing.
+        """
+        rows = Batch.objects.filter(pk=self.pk, idempotency_key=self.idempotency_key)
+        waiting = (self.State.SENDING, *self.WAITING)
+        rows = rows.filter(state__in=waiting, importer_id="")
+        return bool(
+            rows.update(state=self.State.IMPORTING, lease_until=None, lease_owner="", **values)
+        )
+
+    def lend(self, owner: str, until: models.expressions.Combinable, *, looks: bool) -> bool:
         """The move into `sending`, key and all: whether this worker now holds the lease."""
         rows = Batch.objects.filter(pk=self.pk, fence=self.fence, state=self.state)
         return bool(
@@ -123,6 +160,8 @@ class Batch(models.Model):
                 lease_until=until,
                 idempotency_key=self.idempotency_key or uuid.uuid4(),
                 first_sent_at=Coalesce(F("first_sent_at"), Now()),
+                look_first=looks,
+                tried_until=F("lease_until" if self._was_left_sending else "tried_until"),
                 may_have_arrived=self.may_have_arrived or self.state == self.State.SENDING,
             )
         )

@@ -31,9 +31,10 @@ class Import(models.Model):
     """One set of faces on its way to one list.
 
     draft ─▶ forwarding ─▶ completed
-      │         ▲  └─────▶ needs_attention
-      ▼         └───────────────┘ (retry)
-    canceled
+      │        ▲   │ └───▶ needs_attention ─▶ completed
+      ▼        │   ▼             │
+    canceled ◀─│───┴─────────────┤ (nothing was sent of it, and a person gave it up)
+               └─────────────────┘ (a person tries again)
 
     After `draft` the set of images never changes.
     """

@@ -31,8 +31,11 @@ class PersonaLine(models.Model):
 
     problem = models.CharField(max_length=30, blank=True)
     problem_detail = models.TextField(blank=True)
+    problem_at = models.CharField(max_length=10, blank=True, help_text="the method, if only there")
     problem_since = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
+    halted_at = models.DateTimeField(null=True, help_text="since when a person has it paused")
+    halted_by = models.CharField(max_length=150, blank=True)
     lists_read_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:

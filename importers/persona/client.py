@@ -6,13 +6,9 @@ redirects are not followed (they would carry faces elsewhere), and TLS is always
 """
 
 import io
-import json
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,48 +17,12 @@ from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
 
-from importers.persona import errors
+from importers.persona import answers, errors
+from importers.persona.answers import Importer, ImportersPage, PersonaList, RateLimit
 
 CONNECT_TIMEOUT_SECONDS = 5
 LONGEST_ANSWER_BYTES = 5_000_000
 PAGE_SIZE = 100
-MOST_COUNTED = 2**31 - 1
-FACE_LIST, FACE_IMPORTERS = "list/face", ("importer/list-item/face", "importer/face")
-STRANGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-
-
-class Status(Enum):
-    """An importer's status. Persona may add values at any time (docs: /versioning)."""
-
-    PENDING = "pending"
-    READY = "ready"
-    ERRORED = "errored"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Importer:
-    """Persona's importer. Nothing says that the counts add up to the number of files.
-
-    A count is None where Persona tells none: a key can be set to leave attributes out.
-    """
-
-    id: str
-    status: Status
-    raw_status: str
-    created_at: datetime | None
-    completed_at: datetime | None
-    successful_count: int | None
-    duplicate_count: int | None
-    error_count: int | None
-
-
-@dataclass(frozen=True)
-class PersonaList:
-    id: str
-    type: str
-    name: str
-    archived: bool
 
 
 @dataclass(frozen=True)
@@ -74,22 +34,13 @@ class ImageFile:
     data: bytes
 
 
-@dataclass(frozen=True)
-class RateLimit:
-    """RateLimit-Limit, -Remaining, -Reset: requests, requests, seconds from now."""
-
-    limit: int
-    remaining: int
-    reset_seconds: int
-
-
-@dataclass(frozen=True)
+@dataclass
 class Exchange:
     """One request and what came of it; `status` is None where no answer came. Never a body."""
 
     method: str
     path: str
-    seconds: float
+    seconds: float = 0
     status: int | None = None
     request_id: str = ""
     rate_limit: RateLimit | None = None
@@ -137,26 +88,23 @@ class Client:
         ]
         body, content_type = encode_multipart_formdata(parts, f"consentry-{idempotency_key}")
         headers = {"Content-Type": content_type, "Idempotency-Key": idempotency_key}
-        return self._call("POST", "/importer/list-item/faces", _importer, body, headers)
+        return self._call("POST", "/importer/list-item/faces", answers.importer, body, headers)
 
     def importer(self, importer_id: str) -> Importer:
         """GET /importers/{id} (docs: /api-reference/importers/retrieve-an-importer)."""
-        return self._call("GET", f"/importers/{quote(importer_id, safe='')}", _importer)
+        return self._call("GET", f"/importers/{quote(importer_id, safe='')}", answers.importer)
 
-    def newest_face_importers(self) -> list[Importer]:
-        """GET /importers: the face importers among the newest hundred of all kinds."""
-        return self._call("GET", f"/importers?{_page()}", _face_importers)
+    def importers_page(self, after: str = "") -> ImportersPage:
+        """GET /importers: a page of importers, newest first (docs: /pagination)."""
+        return self._call("GET", f"/importers?{_page(after)}", answers.importers_page)
 
     def face_list(self, list_id: str) -> PersonaList:
         """GET /lists/{id}, of whatever type it is."""
-        return self._call("GET", f"/lists/{quote(list_id, safe='')}", _list)
+        return self._call("GET", f"/lists/{quote(list_id, safe='')}", answers.persona_list)
 
-    def face_lists(self) -> Iterator[PersonaList]:
-        """GET /lists, every page; only lists of faces (docs: /pagination)."""
-        after: str | None = ""
-        while after is not None:
-            rows, after = self._call("GET", f"/lists?{_page(after)}", _lists_page)
-            yield from (row for row in rows if row.type == FACE_LIST)
+    def lists_page(self, after: str = "") -> tuple[list[PersonaList], str | None]:
+        """GET /lists: lists of every type, and the next page's cursor (docs: /pagination)."""
+        return self._call("GET", f"/lists?{_page(after)}", answers.lists_page)
 
     def _call[T](
         self,
@@ -168,27 +116,18 @@ class Client:
     ) -> T:
         """The one place that sends: time-outs, redirects and headers are not for callers to set."""
         began = time.monotonic()
-        status: int | None = None
-        answer_headers: Mapping[str, str] = {}
-        error: errors.PersonaError | None = None
+        exchange = Exchange(method, path.partition("?")[0])
         try:
-            status, answer_headers, content = self._exchange(method, path, body, headers or {})
-            return _understand(status, answer_headers, content, read)
-        except errors.PersonaError as trouble:
-            error = trouble
+            exchange.status, told, content = self._exchange(method, path, body, headers or {})
+            exchange.request_id = told.get("Request-Id", "")
+            exchange.rate_limit = answers.rate_limit(told)
+            return answers.understand(exchange.status, told, content, read)
+        except errors.PersonaError as error:
+            exchange.error = error
             raise
         finally:
-            self._on_exchange(
-                Exchange(
-                    method,
-                    path.partition("?")[0],
-                    time.monotonic() - began,
-                    status,
-                    answer_headers.get("Request-Id", ""),
-                    _rate_limit(answer_headers),
-                    error,
-                )
-            )
+            exchange.seconds = time.monotonic() - began
+            self._on_exchange(exchange)
 
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
@@ -256,124 +195,3 @@ def _read_until(response: requests.Response, deadline: float) -> bytes:
         if len(content) > LONGEST_ANSWER_BYTES:
             raise errors.NoAnswer("Persona's answer is too long.")
     return bytes(content)
-
-
-def _understand[T](
-    status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T]
-) -> T:
-    request_id = headers.get("Request-Id", "")
-    if not 200 <= status < 300:
-        raise _error(status, headers, content)
-    try:
-        return read(json.loads(content))
-    except STRANGE as error:
-        raise errors.Unreadable(
-            f"Persona's answer ({status}) could not be read.", status=status, request_id=request_id
-        ) from error
-
-
-def _error(status: int, headers: Mapping[str, str], content: bytes) -> errors.PersonaError:
-    first = _first_error(content)
-    kind = errors.BY_STATUS.get(status)
-    if kind is None:
-        kind = errors.Refused if 400 <= status < 500 else errors.ServerTrouble
-    if status == 400 and first.get("title") == "Idempotency error":
-        kind = errors.KeyReused
-    error = kind(
-        f"Persona answered {status}.",
-        status=status,
-        request_id=headers.get("Request-Id", ""),
-        title=str(first.get("title") or "")[:300],
-        detail=str(first.get("details") or "")[:2000],
-        pointer=_pointer(first)[:300],
-    )
-    if isinstance(error, errors.RateLimited) and (limit := _rate_limit(headers)):
-        error.wait_seconds = limit.reset_seconds
-    return error
-
-
-def _first_error(content: bytes) -> dict[str, Any]:
-    """The first of Persona's errors, or nothing: a gateway answers with HTML."""
-    try:
-        first = json.loads(content)["errors"][0]
-    except (*STRANGE, IndexError):
-        return {}
-    return first if isinstance(first, dict) else {}
-
-
-def _pointer(error: dict[str, Any]) -> str:
-    source = error.get("source")
-    return str(source.get("pointer") or "") if isinstance(source, dict) else ""
-
-
-def _rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    try:
-        return RateLimit(
-            *(int(headers[f"RateLimit-{name}"]) for name in ("Limit", "Remaining", "Reset"))
-        )
-    except (KeyError, ValueError):
-        return None
-
-
-def _importer(body: Any) -> Importer:
-    data = body["data"]
-    attributes = _kebab(data["attributes"])
-    raw_status = str(attributes.get("status") or "")
-    return Importer(
-        id=_id(data),
-        status=Status(raw_status) if raw_status in Status else Status.UNKNOWN,
-        raw_status=raw_status[:100],
-        created_at=_time(attributes.get("created-at")),
-        completed_at=_time(attributes.get("completed-at")),
-        successful_count=_count(attributes.get("successful-count")),
-        duplicate_count=_count(attributes.get("duplicate-count")),
-        error_count=_count(attributes.get("error-count")),
-    )
-
-
-def _face_importers(body: Any) -> list[Importer]:
-    return [_importer({"data": row}) for row in body["data"] if row["type"] in FACE_IMPORTERS]
-
-
-def _list(body: Any) -> PersonaList:
-    return _list_row(body["data"])
-
-
-def _list_row(row: Any) -> PersonaList:
-    attributes = _kebab(row["attributes"])
-    archived = attributes.get("status") == "archived" or bool(attributes.get("archived-at"))
-    return PersonaList(
-        _id(row), str(row["type"]), str(attributes.get("name") or "")[:200], archived
-    )
-
-
-def _lists_page(body: Any) -> tuple[list[PersonaList], str | None]:
-    """A page and the cursor of the next one, None after the last."""
-    rows = [_list_row(row) for row in body["data"]]
-    return rows, rows[-1].id if rows and body["links"]["next"] else None
-
-
-def _kebab(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Names as we ask for them, should the key's own setting win (docs: /api-key-inflection)."""
-    return {
-        re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).replace("_", "-").lower(): value
-        for name, value in attributes.items()
-    }
-
-
-def _id(row: Any) -> str:
-    if not isinstance(row["id"], str) or not 0 < len(row["id"]) <= 100:
-        raise ValueError("An id is a string of at most 100 characters.")
-    return row["id"]
-
-
-def _count(value: Any) -> int | None:
-    if value is None:
-        return None
-    if not 0 <= int(value) <= MOST_COUNTED:
-        raise ValueError("A count is a number that can be stored.")
-    return int(value)
-
-
-def _time(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value else None

@@ -2,7 +2,7 @@ import signal
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from importers.forwarding import worker
 
@@ -19,6 +19,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, threads: int, once: bool, drain: bool, **options: Any) -> None:
+        if threads < 1:
+            raise CommandError("--threads must be 1 or more.")
         if once:
             worker.step(worker.own_name())
             return

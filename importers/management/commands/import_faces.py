@@ -69,6 +69,8 @@ class Command(BaseCommand):
         draft = intake.open_draft(face_list, actor)
         taken = [_take(draft, name, path, actor) for name, path in files]
         _submit(draft, answers, actor)
+        if options["wait"] and not progress.worker_is_seen():
+            self.stderr.write("No worker is running: this waits until “manage.py forward” does.")
         if options["wait"]:
             _wait(draft)
         self._report(draft, as_json=options["json"])
