@@ -109,7 +109,7 @@ def sweep(of_import: Import, *, older_than: timedelta = timedelta()) -> None:
     stored = default_storage.listdir(folder)[1] if default_storage.exists(folder) else []
     named = set(of_import.files.values_list("storage_key", flat=True))
     for key in {f"{folder}/{name}" for name in stored} - named:
-        if datetime.now(UTC) - default_storage.get_modified_time(key) >= older_than:
+        if not older_than or _age(key) >= older_than:
             _delete(key)
 
 
@@ -184,6 +184,13 @@ def _store(draft: Import, facts: Facts, data: bytes) -> str:
     except OSError as error:
         _delete(name)  # a part of it may lie there
         raise StorageTrouble from error
+
+
+def _age(key: str) -> timedelta:
+    try:
+        return datetime.now(UTC) - default_storage.get_modified_time(key)
+    except FileNotFoundError:  # an upload that was refused has removed it
+        return timedelta()
 
 
 def _delete(key: str) -> None:

@@ -240,7 +240,7 @@ def left_out_files() -> dict[str, tuple[bytes, str]]:
         "too_large": (b"x" * 10_000_001, "The file is 10.0 MB; at most 10 MB is taken."),
         "not_jpeg_or_png": (
             b"%PDF-1.7",
-            "The file is a PDF document, whatever its name says; only JPEG and PNG are taken.",
+            "The file is a PDF document; only JPEG and PNG are taken.",
         ),
         "too_few_pixels": (
             draw(size=(199, 240)),
