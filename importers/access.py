@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from importers.audit import Actor
-from importers.models import Image, Import
+from importers.models import Batch, Image, Import
 from importers.models.imports import ImportQuerySet
 
 
@@ -34,6 +34,11 @@ def visible_import(request: HttpRequest, import_id: int) -> Import:
     """The import, or 404 where it is not there for this person."""
     rows = imports(request).select_related("face_list", "created_by", "attestation")
     return get_object_or_404(rows, pk=import_id)
+
+
+def batch_of(face_import: Import, number: int) -> Batch:
+    """One batch of an import that this person may see; else 404."""
+    return get_object_or_404(face_import.batches.select_related("face_import"), number=number)
 
 
 def visible_image(request: HttpRequest, key: UUID) -> Image:

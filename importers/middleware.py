@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -37,4 +39,7 @@ class SignInRequired(LoginRequiredMiddleware):
             return HttpResponse(status=401, headers={"HX-Redirect": reverse("account_login")})
         if request.accepts("application/json") and not request.accepts("text/html"):
             return JsonResponse({"code": "signed_out", "reason": SIGN_IN_AGAIN}, status=401)
+        if request.method != "GET":  # the sign-in leads on to a page, never to an act
+            page = urlsplit(request.headers.get("Referer", "")).path or "/"
+            return redirect_to_login(page)
         return super().handle_no_permission(request, view_func)

@@ -43,7 +43,16 @@ class Progress:
 
     @property
     def can_be_retried(self) -> bool:
-        return self.face_import.batches.to_retry().exists()
+        return any(
+            batch.state in Batch.RETRIABLE and batch.problem != Batch.AMBIGUOUS
+            for batch in self.batches
+        )
+
+    @property
+    def can_be_canceled(self) -> bool:
+        return any(
+            batch.state in Batch.CANCELABLE and not batch.may_have_arrived for batch in self.batches
+        )
 
     @property
     def sent_count(self) -> int:
@@ -97,15 +106,13 @@ def of_import(face_import: Import) -> Progress:
 
 
 def _notices(face_import: Import) -> list[Notice]:
-    found = []
+    found: list[Notice] = []
     face_list = face_import.face_list
     if face_list.environment != connection.environment():
         return [_elsewhere(face_import)]
     if not worker_is_seen():
         found.append(NO_WORKER)
-    line = connection.line()
-    if line.problem:
-        found.append(_line_notice(line))
+    found += line_notices()
     if face_list.problem:
         found.append(
             Notice(
@@ -152,7 +159,25 @@ LINE_NOTICES = {
 }
 
 
-def _line_notice(line: PersonaLine) -> Notice:
+def paused_notice(line: PersonaLine) -> Notice:
+    return Notice(
+        "paused",
+        "Forwarding is paused.",
+        f"{line.halted_by} paused it at {line.halted_at:%H:%M} UTC on {line.halted_at:%-d %b}. "
+        "Nothing more is sent; what is at Persona is still followed.",
+        "Resume it on the Imports page.",
+    )
+
+
+def line_notices() -> list[Notice]:
+    """What concerns every import: shown on every page."""
+    line = connection.line()
+    found = [paused_notice(line)] if line.halted_at else []
+    return [*found, line_notice(line)] if line.problem else found
+
+
+def line_notice(line: PersonaLine) -> Notice:
+    """What is wrong with a line that is down, since when, and what to do."""
     title, remedy = LINE_NOTICES[line.problem]
     since = f" since {line.problem_since:%H:%M} UTC" if line.problem_since else ""
     said = (

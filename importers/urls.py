@@ -4,11 +4,17 @@ from importers.views import draft, health, images, imports, lists
 
 urlpatterns = [
     path("", imports.index, name="imports"),
+    path("forwarding/pause/", imports.pause, name="forwarding_pause"),
+    path("forwarding/resume/", imports.resume, name="forwarding_resume"),
     path("imports.csv", imports.export, name="imports_csv"),
     path("imports/new/", imports.new, name="new_import"),
     path("imports/<int:import_id>/", imports.detail, name="import"),
     path("imports/<int:import_id>/progress/", imports.poll, name="import_progress"),
     path("imports/<int:import_id>/retry/", imports.try_again, name="import_retry"),
+    path("imports/<int:import_id>/cancel/", imports.cancel, name="import_cancel"),
+    path(
+        "imports/<int:import_id>/batches/<int:number>/decide/", imports.decide, name="batch_decide"
+    ),
     path("imports/<int:import_id>/contents/", draft.contents, name="import_contents"),
     path("imports/<int:import_id>/files/", draft.upload, name="import_upload"),
     path("imports/<int:import_id>/files/<uuid:key>/remove/", draft.remove, name="image_remove"),

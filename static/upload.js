@@ -6,12 +6,12 @@
 const AT_ONCE = 4;
 const PAUSES_MS = [1000, 3000, 9000];
 const AGAIN = ["incomplete", "not_stored"];
+const SIGNED_OUT = "You are signed out. What was accepted so far is kept; sign in again to go on.";
 const FINAL = ["signed_out", "sealed"];
 const LOST_SHOWN = 20;
 const SPOKEN_EVERY_MS = 4000;
 
 const form = document.getElementById("upload");
-const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
 const send = document.getElementById("send");
 const hint = document.getElementById("send-hint");
 const status = document.getElementById("upload-status");
@@ -29,9 +29,15 @@ let drawn = false;
 /* ---- Files in ---- */
 
 function give(name, file) {
-  waiting.push({ name, file });
   total.given += 1;
+  if (stopped) lose({ name, file }, stopped);
+  else waiting.push({ name, file });
   advance();
+}
+
+function lose(item, why) {
+  total.done += 1;
+  lost.push({ ...item, why });
 }
 
 function giveChosen(input) {
@@ -65,8 +71,7 @@ async function walk(entry) {
     }
   } catch {
     total.given += 1;
-    total.done += 1;
-    lost.push({ name, file: null, why: "could not be read on this computer" });
+    lose({ name, file: null }, "It could not be read on this computer.");
   }
 }
 
@@ -89,8 +94,8 @@ async function carry(item) {
     trouble = await attempt(item);
   }
   active -= 1;
-  total.done += 1;
-  if (trouble) lost.push({ ...item, why: trouble.why });
+  if (trouble) lose(item, trouble.why);
+  else total.done += 1;
   if (trouble?.final) halt(trouble.why);
   advance();
 }
@@ -98,13 +103,14 @@ async function carry(item) {
 /* Nothing when the server took the file; else why not, and whether another try may help. */
 async function attempt(item) {
   const body = new FormData();
-  body.set("csrfmiddlewaretoken", token);
+  body.set("csrfmiddlewaretoken", part("[name=csrfmiddlewaretoken]").value);
   body.set("name", item.name);
   body.set("size", item.file.size);
   if (item.file.size <= Number(form.dataset.mostBytes)) body.set("file", item.file, "file");
   try {
     const headers = { Accept: "application/json" };
     const answer = await fetch(form.action, { method: "POST", body, headers });
+    if (answer.status === 403) return { why: SIGNED_OUT, final: true }; // this page's token is old
     const told = await answer.json();
     if (!answer.ok) return { why: told.reason, again: AGAIN.includes(told.code), final: FINAL.includes(told.code) };
     if (!told.new) total.same += 1;
@@ -118,19 +124,27 @@ async function attempt(item) {
 /* No file can be taken any more: none is lost from sight. */
 function halt(why) {
   stopped = why;
-  for (const item of waiting.splice(0)) {
-    total.done += 1;
-    lost.push({ ...item, why });
-  }
+  for (const item of waiting.splice(0)) lose(item, why);
+}
+
+/* Whether someone is signed in; then this page's forms get the token of that sign-in. */
+async function renewToken() {
+  const answer = await fetch(form.dataset.page);
+  if (answer.redirected) return false;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const token = fresh.querySelector("[name=csrfmiddlewaretoken]").value;
+  for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token;
+  document.body.setAttribute("hx-headers", fresh.body.getAttribute("hx-headers"));
+  return true;
 }
 
 function finish() {
-  const contents = document.getElementById("contents");
-  htmx.trigger(contents, "refresh");
   say(words());
+  if (stopped !== SIGNED_OUT) htmx.trigger("#contents", "refresh"); // which would lead to the sign-in
 }
 
-part(".lost button").addEventListener("click", () => {
+part(".lost button").addEventListener("click", async () => {
+  if (stopped && !(await renewToken().catch(() => false))) return;
   stopped = "";
   const again = lost.splice(0);
   total.given -= again.length;
@@ -174,6 +188,7 @@ function draw() {
 
 function drawLost() {
   part(".lost").hidden = !lost.length;
+  part(".lost a").hidden = stopped !== SIGNED_OUT;
   part(".lost-words").textContent =
     `${lost.length} file${lost.length === 1 ? "" : "s"} did not arrive. What was accepted is kept.`;
   const lines = lost.slice(0, LOST_SHOWN).map(({ name, why }) => {
@@ -185,7 +200,9 @@ function drawLost() {
 }
 
 function drawSend() {
-  const accepted = Number(document.getElementById("preview").dataset.images);
+  const preview = document.getElementById("preview");
+  if (!preview) return location.reload(); // no draft any more
+  const accepted = Number(preview.dataset.images);
   send.disabled = isArriving() || !accepted;
   hint.textContent = isArriving() ? "Wait until all files have arrived." : accepted ? "" : "Add at least one image first.";
 }
@@ -195,28 +212,37 @@ function drawSend() {
 for (const input of form.querySelectorAll("input[type=file]")) {
   input.addEventListener("change", () => giveChosen(input));
 }
+const bringsFiles = (event) => event.dataTransfer.types.includes("Files");
 document.addEventListener("dragover", (event) => {
+  if (!bringsFiles(event)) return;
   event.preventDefault();
-  document.body.classList.toggle("dropping", event.dataTransfer.types.includes("Files"));
+  document.body.classList.add("dropping");
 });
 document.addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) document.body.classList.remove("dropping");
 });
 document.addEventListener("drop", (event) => {
+  if (!bringsFiles(event)) return;
   event.preventDefault();
   document.body.classList.remove("dropping");
   giveDropped(event.dataTransfer);
 });
-document.addEventListener("htmx:afterSettle", drawSend);
+document.addEventListener("htmx:afterSettle", () => {
+  if (document.activeElement === document.body) document.getElementById("contents").focus();
+  const list = document.querySelector("#list select");
+  document.getElementById("to-list").textContent = list.selectedOptions[0].textContent;
+  drawSend();
+});
+document.getElementById("attest").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const isSignedIn = await renewToken().catch(() => true); // if in doubt, the server says it
+  document.getElementById("signed-out").hidden = isSignedIn;
+  if (isSignedIn) event.target.submit();
+});
 window.addEventListener("beforeunload", (event) => {
   if (isArriving()) event.preventDefault();
 });
-for (const opener of document.querySelectorAll("[data-opens]")) {
-  opener.addEventListener("click", (event) => {
-    event.preventDefault();
-    document.getElementById(opener.dataset.opens).showModal();
-  });
-}
 for (const shown of form.querySelectorAll(".with-script, .drop-words")) shown.hidden = false;
-for (const gone of form.querySelectorAll(".without-script")) gone.hidden = true;
+for (const gone of document.querySelectorAll(".without-script")) gone.hidden = true;
+form.classList.add("scripted");
 drawSend();

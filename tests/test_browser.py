@@ -1,6 +1,7 @@
 """The main job in a real headless Chromium, over real HTTP, to Local Persona."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
+from importers import intake
 from importers.audit import Actor
 from importers.models import Batch, FaceList, Image, Import
 from importers.persona.local import LocalPersona
@@ -118,7 +120,7 @@ def test_without_javascript_the_plain_form_does_the_same(
     draft = open_draft(page, known_list)
     page.locator("#files").set_input_files(sorted(faces.iterdir()))
     page.get_by_role("button", name="Upload the chosen files").click()
-    expect(page.locator(".message")).to_contain_text("127 accepted, 1 left out.", timeout=SLOW_MS)
+    expect(page.get_by_text("127 accepted, 1 left out.")).to_be_visible(timeout=SLOW_MS)
     expect(arrived(page)).to_contain_text("127 images in 3 requests (50, 50, 27)")
     attest(page)
     page.get_by_role("button", name="Attest and send").click()
@@ -257,18 +259,59 @@ def test_nothing_can_be_sent_while_files_are_still_arriving(
     expect(send).to_be_enabled()
 
 
-def test_someone_signed_out_meanwhile_is_told_so_and_loses_nothing(
+def test_someone_signed_out_meanwhile_signs_in_elsewhere_and_goes_on(
     page: Page, known_list: FaceList, tmp_path: Path
 ) -> None:
-    write(tmp_path / "few", 2)
-    draft = open_draft(page, known_list)
+    write(tmp_path / "few", 9)
+    open_draft(page, known_list)
+    attest(page)
     page.context.clear_cookies(name="sessionid")
     drop(page, tmp_path / "few")
+    expect(page.locator(".lost")).to_contain_text("9 files did not arrive.")
     expect(page.locator(".lost")).to_contain_text("You are signed out.")
-    sign_in(page)
-    page.goto(f"/imports/{draft.pk}/")
-    drop(page, tmp_path / "few")
-    expect(arrived(page)).to_contain_text("2 images")
+    with page.context.expect_page() as opened:
+        page.locator(".lost").get_by_role("link", name="Sign in in another tab").click()
+    sign_in(opened.value)
+    page.get_by_role("button", name="Try these again").click()
+    expect(arrived(page)).to_contain_text("9 images")
+
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Attest and send").click()
+    expect(page.locator("#signed-out")).to_contain_text("your answers are kept")
+    sign_in(opened.value)
+    page.get_by_role("button", name="Attest and send").click()
+    expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "forwarding")
+
+
+def test_the_list_on_the_page_is_the_list_that_is_signed(
+    page: Page, known_list: FaceList, persona: LocalPersona, actor: Actor
+) -> None:
+    other = FaceList.objects.create(
+        environment="local", persona_id=persona.add_list("Another"), name="Another"
+    )
+    draft = open_draft(page, known_list)
+    intake.take(draft, "face.jpg", draw(1), len(draw(1)), actor)
+    page.reload()
+    attest(page)
+    page.get_by_label("Face list", exact=True).select_option(label="Another")
+    expect(page.locator("#to-list")).to_have_text("Another")
+    page.get_by_role("button", name="Attest and send").click()
+    expect(page.get_by_role("heading", name="to Another")).to_be_visible()
+    draft.refresh_from_db()
+    assert draft.face_list == other
+    assert draft.attestation.list_persona_id == other.persona_id
+
+
+def test_a_draft_discarded_in_another_tab_while_files_arrive_leaves_no_file(
+    page: Page, known_list: FaceList, tmp_path: Path, media: Path, actor: Actor
+) -> None:
+    write(tmp_path / "many", 60)
+    draft = open_draft(page, known_list)
+    drop(page, tmp_path / "many")
+    expect(page.locator(".arrived-words")).to_contain_text(re.compile(r"[1-9]\d* accepted"))
+    intake.discard(draft, actor)
+    expect(page.locator("#progress")).to_contain_text("This draft was discarded")
+    assert [path for path in media.rglob("*") if path.is_file()] == []
 
 
 def test_a_poll_keeps_the_focus_and_the_scroll_and_ends_by_itself(

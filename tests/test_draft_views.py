@@ -595,6 +595,14 @@ class TestChanging:
         assert sorted(kept.values_list("sha256", flat=True)) == hashes
         assert AuditEvent.objects.latest("pk").details == {"destroyed": 3}
 
+    def test_a_page_that_still_shows_a_sealed_import_as_a_draft_is_loaded_anew(
+        self, signed_in: Client, draft: Import, actor: Actor
+    ) -> None:
+        submit(draft, actor)
+        path = reverse("left_out_remove", args=[draft.pk])
+        answer = signed_in.post(path, headers={"HX-Request": "true", "HX-Target": "contents"})
+        assert answer.headers["HX-Refresh"] == "true"
+
     @pytest.mark.parametrize(
         "name", ["import_discard", "left_out_remove", "image_remove", "import_list"]
     )
@@ -705,7 +713,9 @@ class TestAttesting:
         html = answer.content.decode()
         assert answer.status_code == 422
         assert "changed after this page was shown" in words(html)
-        assert values_of(html, "typed_name") == [ANSWERS.typed_name]
+        assert ANSWERS.purpose in html
+        assert values_of(html, "typed_name") != [ANSWERS.typed_name], "signed for something else"
+        assert not re.search(r'name="attested"[^>]*checked', html)
         assert Import.objects.get().is_draft
         assert not Attestation.objects.exists()
         assert attest(signed_in, draft, html).status_code == 302

@@ -21,7 +21,7 @@ from django.utils.html import strip_tags
 from PIL import Image as Picture
 from pytest_django import Settings
 
-from importers import connection, faces
+from importers import faces
 from importers.audit import Actor
 from importers.forwarding import worker
 from importers.models import (
@@ -368,7 +368,7 @@ class TestNotices:
 
     def test_several_troubles_are_all_told(self, signed_in: Client, sealed: Import) -> None:
         Worker.objects.all().delete()
-        connection.line()
+        PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(problem="unreachable", problem_detail="No connection.")
         FaceList.objects.update(problem="Persona answered 404: Not Found")
         html = page_of(signed_in, sealed)
@@ -380,7 +380,7 @@ class TestNotices:
         assert codes(page_of(signed_in, sealed)) == []
 
     def test_the_words_of_persona_are_escaped(self, signed_in: Client, sealed: Import) -> None:
-        connection.line()
+        PersonaLine.objects.get_or_create(environment="local")
         evil = "<img src=x onerror=alert(1)>"
         PersonaLine.objects.update(problem="unreachable", problem_detail=evil)
         FaceList.objects.update(problem=evil, name=evil)
@@ -431,17 +431,29 @@ class TestTryingAgain:
         assert "Trying again now." in words(answer.content.decode())
         assert FaceList.objects.get().held_until is None
 
-    def test_a_batch_that_may_have_arrived_is_not_sent_again(
+    def test_a_batch_that_may_have_arrived_is_looked_for_and_keeps_its_key(
+        self, signed_in: Client, sealed: Import
+    ) -> None:
+        key = uuid4()
+        Batch.objects.update(
+            state="failed", may_have_arrived=True, idempotency_key=key, problem="key_reused"
+        )
+        Import.objects.update(state="needs_attention")
+        signed_in.post(reverse("import_retry", args=[sealed.pk]))
+        batch = sealed.batches.get()
+        assert (batch.state, batch.look_first, batch.idempotency_key) == ("unknown", True, key)
+        assert Import.objects.get().state == "forwarding"
+
+    def test_a_batch_that_waits_for_a_decision_goes_on_waiting(
         self, signed_in: Client, sealed: Import
     ) -> None:
         Batch.objects.update(
-            state="failed", may_have_arrived=True, idempotency_key=uuid4(), problem="uncertain"
+            state="failed", may_have_arrived=True, idempotency_key=uuid4(), problem="ambiguous"
         )
         Import.objects.update(state="needs_attention")
         answer = signed_in.post(reverse("import_retry", args=[sealed.pk]), follow=True)
         assert "No batch of this import can be sent again" in words(answer.content.decode())
         assert sealed.batches.get().state == "failed"
-        assert Import.objects.get().state == "needs_attention"
 
 
 class TestRecord:
@@ -591,3 +603,75 @@ class TestFaces:
             default_storage.delete(image.storage_key)
         assert signed_in.get(reverse(name, args=[key])).status_code == 404
         assert not AuditEvent.objects.filter(action="face.viewed").exists()
+
+
+class TestADecision:
+    """A batch that several importers could belong to waits for a person."""
+
+    @pytest.fixture
+    def batch(self, sealed: Import) -> Batch:
+        batch = sealed.batches.get()
+        candidates = [
+            {
+                "id": f"mprt_{letter}",
+                "created_at": "2026-11-23T10:00:00+00:00",
+                "status": "ready",
+                "successful_count": count,
+                "duplicate_count": 0,
+                "error_count": None,
+            }
+            for letter, count in (("a", 3), ("b", 40))
+        ]
+        Batch.objects.filter(pk=batch.pk).update(
+            state="failed",
+            problem="ambiguous",
+            problem_detail="2 imports at Persona could be it.",
+            may_have_arrived=True,
+            idempotency_key=uuid4(),
+            first_sent_at=Now(),
+            candidates=candidates,
+        )
+        Import.objects.filter(pk=sealed.pk).update(state="needs_attention")
+        return batch
+
+    def choose(self, client: Client, batch: Batch, importer: str) -> str:
+        address = reverse("batch_decide", args=[batch.face_import_id, batch.number])
+        page = client.post(address, {"importer": importer}, follow=True)
+        batch.refresh_from_db()
+        return page.content.decode()
+
+    def test_the_page_shows_the_candidates(self, signed_in: Client, batch: Batch) -> None:
+        html = signed_in.get(f"/imports/{batch.face_import_id}/").content.decode()
+        for shown in ("mprt_a", "mprt_b", "40 successful", "– error", "None is: send it again"):
+            assert shown in html
+
+    def test_the_one_that_is_chosen_becomes_the_batch_s(
+        self, signed_in: Client, batch: Batch
+    ) -> None:
+        key = Batch.objects.get(pk=batch.pk).idempotency_key
+        assert "Batch 1 goes on as you decided." in self.choose(signed_in, batch, "mprt_b")
+        assert (batch.state, batch.importer_id) == (Batch.State.IMPORTING, "mprt_b")
+        assert (batch.idempotency_key, batch.candidates) == (key, [])
+        batch.face_import.refresh_from_db()
+        assert batch.face_import.state == Import.State.FORWARDING
+        assert AuditEvent.objects.latest("pk").action == "batch.decided"
+
+    def test_none_of_them_sends_it_again_under_a_new_key(
+        self, signed_in: Client, batch: Batch
+    ) -> None:
+        self.choose(signed_in, batch, "none")
+        assert (batch.state, batch.importer_id) == (Batch.State.QUEUED, "")
+        assert batch.idempotency_key is None
+        assert not batch.may_have_arrived
+
+    @pytest.mark.parametrize("importer", ["", "mprt_stranger", "None"])
+    def test_anything_else_decides_nothing(
+        self, importer: str, signed_in: Client, batch: Batch
+    ) -> None:
+        assert "does not wait for that decision" in self.choose(signed_in, batch, importer)
+        assert (batch.state, batch.problem) == (Batch.State.FAILED, "ambiguous")
+
+    def test_a_second_decision_changes_nothing(self, signed_in: Client, batch: Batch) -> None:
+        self.choose(signed_in, batch, "mprt_a")
+        assert "does not wait for that decision" in self.choose(signed_in, batch, "none")
+        assert batch.importer_id == "mprt_a"

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 from pytest_django import Settings
 
-from importers import connection, pacing
+from importers import pacing
 from importers.models import AuditEvent, Environment, FaceList, Import, PersonaLine
 from importers.persona.local import LocalPersona
 
@@ -157,7 +157,7 @@ class TestReading:
     def test_where_our_share_is_used_up_persona_is_not_asked(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        connection.line()
+        PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(limit=2)
         assert not pacing.take("local")
         text = words(read(signed_in))
@@ -189,16 +189,14 @@ class TestAdding:
         assert (row.persona_id, row.name, row.environment) == (persona_id, "Known fraud", "local")
         assert row.read_at is not None
 
-    def test_an_unknown_list_is_added_with_the_doubt_said(
+    def test_a_list_that_persona_does_not_know_is_refused_and_what_was_typed_is_kept(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         answer = add(signed_in, "lst_nobodyKnows", "Mine")
-        text = words(answer)
-        assert "Mine was added, but Persona could not confirm it" in text
-        assert "imports to it wait and say so" in text
-        row = FaceList.objects.get()
-        assert (row.persona_id, row.name, row.read_at) == ("lst_nobodyKnows", "Mine", None)
-        assert AuditEvent.objects.latest("pk").details == {"persona_id": "lst_nobodyKnows"}
+        assert answer.status_code == 422
+        assert "Persona does not know a list with this id." in words(answer)
+        assert 'value="lst_nobodyKnows"' in answer.content.decode()
+        assert not FaceList.objects.exists()
 
     @pytest.mark.parametrize("fault", ["forbidden", "unauthorized", "unavailable", "unreachable"])
     def test_a_list_that_the_key_may_not_read_is_added_with_the_doubt_said(
@@ -251,6 +249,7 @@ class TestAdding:
     def test_the_same_list_twice_is_one_list(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
+        persona.faults.inject("forbidden", None, "GET /lists*")
         for _ in range(2):
             add(signed_in, "lst_nobodyKnows", "Mine")
         assert FaceList.objects.count() == 1
@@ -259,7 +258,7 @@ class TestAdding:
     def test_where_our_share_is_used_up_it_is_added_unasked(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        connection.line()
+        PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(limit=2)
         pacing.take("local")
         assert "could not confirm it (not asked yet)" in words(add(signed_in, "lst_1"))

@@ -42,6 +42,10 @@ ROUTES = {
     "import": Route(READ, of="import"),
     "import_progress": Route(READ, of="import"),
     "import_retry": Route(CHANGE, of="import"),
+    "forwarding_pause": Route(CHANGE),
+    "forwarding_resume": Route(CHANGE),
+    "import_cancel": Route(CHANGE, of="import"),
+    "batch_decide": Route(CHANGE, of="import's batch"),
     "import_contents": Route(READ, of="import"),
     "import_upload": Route(CHANGE, of="import"),
     "image_remove": Route(CHANGE, of="import's image"),
@@ -81,6 +85,7 @@ def address(name: str, import_id: int, key: uuid.UUID) -> str:
         "import": [import_id],
         "image": [key],
         "import's image": [import_id, key],
+        "import's batch": [import_id, 1],
     }
     return reverse(name, args=arguments[ROUTES[name].of])
 
@@ -114,8 +119,17 @@ def test_a_page_leads_someone_signed_out_to_the_sign_in(
     before, path = every_row(), address_in(name, draft)
     for method in ROUTES[name].methods:
         answer = client.generic(method, path)
-        assert (answer.status_code, answer.url) == (302, f"/account/login/?next={path}")  # type: ignore[attr-defined]
+        on = path if method == "GET" else "/"
+        assert (answer.status_code, answer.url) == (302, f"/account/login/?next={on}")  # type: ignore[attr-defined]
     assert every_row() == before
+
+
+def test_an_act_of_someone_signed_out_leads_back_to_the_page_that_it_came_from(
+    client: Client, draft: Import
+) -> None:
+    page = f"http://testserver/imports/{draft.pk}/?page=2"
+    answer = client.post(reverse("import_attest", args=[draft.pk]), headers={"Referer": page})
+    assert answer.url == f"/account/login/?next=/imports/{draft.pk}/"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", CLOSED)

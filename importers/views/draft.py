@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
 from importers import access, consent, images, intake
 from importers.forms import AttestationForm, FaceListForm, ShownForm
@@ -83,7 +84,13 @@ def change_list(request: HttpRequest, import_id: int) -> HttpResponse:
         messages.error(request, "Choose one of the lists.")
         return redirect("import", import_id)
     chosen = form.cleaned_data["face_list"]
-    return _change(request, draft, lambda: intake.change_list(draft, chosen, access.actor(request)))
+    answer = _change(
+        request, draft, lambda: intake.change_list(draft, chosen, access.actor(request))
+    )
+    if request.htmx and request.htmx.target == "list" and "HX-Refresh" not in answer:  # type: ignore[attr-defined]
+        draft.refresh_from_db()
+        return render(request, "imports/_list.html", {"import": draft, "list_form": form})
+    return answer
 
 
 @require_POST
@@ -107,6 +114,10 @@ def attest(request: HttpRequest, import_id: int) -> HttpResponse:
     except consent.NothingToSend:
         return draft_page(request, draft, form, "There is no accepted image to send yet.")
     except consent.DraftChanged:
+        answers = request.POST.copy()
+        for signature in ("attested", "typed_name"):  # given for something else
+            answers.pop(signature, None)
+        form.data = answers
         return draft_page(request, draft, form, CHANGED)
     except consent.AlreadySealed:
         draft.refresh_from_db()
@@ -186,6 +197,7 @@ def _change(request: HttpRequest, draft: Import, change: Callable[[], object]) -
         change()
     except intake.NotADraft:
         messages.error(request, "This import is no longer a draft: nothing was changed.")
+        return HttpResponseClientRefresh() if request.htmx else redirect("import", draft.pk)  # type: ignore[attr-defined]
     if request.htmx and request.htmx.target == "contents":  # type: ignore[attr-defined]
         return _contents(request, draft)
     return redirect("import", draft.pk)

@@ -3,13 +3,16 @@
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseStopPolling
 
 from importers import access, audit, facelists, history, intake, progress
 from importers.forms import FaceListForm, HistoryForm
+from importers.forwarding import control, reconcile
 from importers.forwarding.retry import retry
 from importers.models import Import
 from importers.views.draft import draft_page, shelf
@@ -32,13 +35,21 @@ def index(request: HttpRequest) -> HttpResponse:
     query = request.GET.copy()
     for cursor in ("before", "after"):
         query.pop(cursor, None)
-    context = {"form": form, "page": page, "filtered": bool(chosen), "query": query.urlencode()}
+    context = {
+        "form": form,
+        "page": page,
+        "filtered": bool(chosen) or query != request.GET,
+        "query": query.urlencode(),
+    }
     return render(request, "imports/index.html", context)
 
 
 @require_safe
-def export(request: HttpRequest) -> StreamingHttpResponse:
-    rows = HistoryForm(request.GET).filter().apply(access.imports(request))
+def export(request: HttpRequest) -> HttpResponseBase:
+    form = HistoryForm(request.GET)
+    if not form.is_valid():
+        return redirect(f"{reverse('imports')}?{request.GET.urlencode()}")
+    rows = form.filter().apply(access.imports(request))
     with transaction.atomic():
         audit.append(access.actor(request), "imports.exported", filter=request.GET.urlencode())
     headers = {"Content-Disposition": 'attachment; filename="imports.csv"'}
@@ -93,6 +104,46 @@ def try_again(request: HttpRequest, import_id: int) -> HttpResponse:
         messages.success(request, "Trying again now.")
     else:
         messages.error(request, NONE_TO_RETRY)
+    return redirect("import", import_id)
+
+
+@require_POST
+def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
+    face_import = access.visible_import(request, import_id)
+    count = control.cancel_unsent(face_import, access.actor(request))
+    rest = face_import.batches.count() - count
+    if count:
+        said = f"{count} of {count + rest} batches canceled."
+        went = f" What went out before ({rest}) stays with Persona." if rest else ""
+        messages.success(request, said + went)
+    else:
+        messages.error(request, "Nothing was canceled: every batch was sent already.")
+    return redirect("import", import_id)
+
+
+@require_POST
+def pause(request: HttpRequest) -> HttpResponse:
+    control.pause(access.actor(request))
+    return redirect("imports")
+
+
+@require_POST
+def resume(request: HttpRequest) -> HttpResponse:
+    control.resume(access.actor(request))
+    return redirect("imports")
+
+
+@require_POST
+def decide(request: HttpRequest, import_id: int, number: int) -> HttpResponse:
+    """Which importer is the batch's: one of the candidates' ids, or `none`."""
+    batch = access.batch_of(access.visible_import(request, import_id), number)
+    chosen = request.POST.get("importer", "")
+    try:
+        reconcile.decide(batch, "" if chosen == "none" else chosen or "?", access.actor(request))
+    except reconcile.NoSuchCandidate:
+        messages.error(request, f"Batch {number} does not wait for that decision any more.")
+    else:
+        messages.success(request, f"Batch {number} goes on as you decided.")
     return redirect("import", import_id)
 
 

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from importers import access, connection, facelists
+from importers import access, connection, facelists, progress
 from importers.forms import AddListForm
-from importers.persona.errors import PersonaError
+from importers.persona.errors import NotFound, PersonaError
 
 
 @require_safe
@@ -21,7 +21,9 @@ def read(request: HttpRequest) -> HttpResponse:
     try:
         count = facelists.read_all(access.actor(request))
     except PersonaError as error:
-        messages.error(request, f"The lists could not be read. {error.words}. Nothing was changed.")
+        messages.error(
+            request, f"The lists could not be read. {error.words.rstrip('.')}. Nothing was changed."
+        )
     except facelists.Busy as busy:
         messages.error(request, _busy(busy))
     else:
@@ -41,6 +43,9 @@ def add(request: HttpRequest) -> HttpResponse:
         row, doubt = facelists.add(wanted["persona_id"], wanted["name"], access.actor(request))
     except facelists.NotAFaceList:
         form.add_error("persona_id", "Persona has this list, but it is not a list of faces.")
+        return _page(request, form)
+    except NotFound:
+        form.add_error("persona_id", "Persona does not know a list with this id.")
         return _page(request, form)
     if doubt:
         messages.warning(
@@ -65,5 +70,7 @@ def _page(request: HttpRequest, form: AddListForm) -> HttpResponse:
 
 
 def _busy(busy: facelists.Busy) -> str:
+    if notices := progress.line_notices():
+        return f"Persona was not asked. {notices[0].title} Nothing was changed."
     seconds = max(1, round(busy.wait.total_seconds()))
     return f"Our share of Persona's rate limit is used up: try again in {seconds} seconds."
