@@ -185,6 +185,10 @@ if not DEBUG:
 # Persona. Without a key of its own the product speaks only to Local Persona on this machine.
 LOCAL_PERSONA_PORT = env.integer("LOCAL_PERSONA_PORT", 8001, least=1, most=65535)
 PERSONA_API_KEY = env.text("PERSONA_API_KEY")
+if not (PERSONA_API_KEY.isascii() and PERSONA_API_KEY.isprintable()):
+    raise ImproperlyConfigured(
+        "PERSONA_API_KEY holds a character that no key has, perhaps an unseen one: copy it again."
+    )
 PERSONA_BASE_URL = env.text(
     "PERSONA_BASE_URL",
     "https://api.withpersona.com/api/v1"
@@ -231,5 +235,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"importers": {"level": "INFO"}},
+    "loggers": {"django": {"handlers": [], "level": "WARNING"}, "importers": {"level": "INFO"}},
 }

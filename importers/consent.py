@@ -25,11 +25,11 @@ I attest, on behalf of my organisation, for every image in this import:
 to use the image.
 2. Before the image was collected, the person was told in writing that biometric data would be \
 collected and stored, for which specific purpose and for how long; and the person gave a written \
-release or explicit consent, or another lawful basis applies, which I name below.
+release or explicit consent, or another lawful basis applies, which I name in this attestation.
 3. That notice and that consent or basis cover disclosing the image to Persona Identities, Inc., \
 which processes it on our behalf and will derive a face template from it, to compare it with new \
 identity checks.
-4. The evidence named below exists, and I can produce it for each person.
+4. The evidence named in this attestation exists, and I can produce it for each person.
 5. I know how a person can withdraw consent or ask for removal, and that the image must then be \
 removed from the list.
 
@@ -112,25 +112,10 @@ def seal(draft: Import, answers: Answers, actor: Actor, shown: Shown) -> Attesta
         hashes = manifest(locked)
         if not hashes:
             raise NothingToSend
-        if manifest_sha256(hashes) != shown.manifest_sha256:
+        if shown != Shown(shown.statement, manifest_sha256(hashes), locked.face_list_id):
             raise DraftChanged
-        if locked.face_list_id != shown.face_list_id:
-            raise DraftChanged
-        attestation = Attestation(
-            face_import=locked,
-            statement_version=shown.statement.version,
-            statement_text=shown.statement.text,
-            manifest_sha256=shown.manifest_sha256,
-            image_count=len(hashes),
-            list_persona_id=locked.face_list.persona_id,
-            list_name=locked.face_list.name,
-            signed_by=actor.person,
-            signed_by_username=actor.name,
-            signed_at=datetime.now(UTC),
-            signed_from=actor.address,
-            sign_in_method=actor.sign_in_method,
-            **asdict(answers),
-        )
+        attestation = _attestation(locked, answers, actor, shown)
+        attestation.image_count = len(hashes)
         attestation.seal = _seal_of(attestation)
         attestation.save(force_insert=True)
         audit.append(
@@ -142,6 +127,23 @@ def seal(draft: Import, answers: Answers, actor: Actor, shown: Shown) -> Attesta
             seal=attestation.seal,
         )
     return attestation
+
+
+def _attestation(draft: Import, answers: Answers, actor: Actor, shown: Shown) -> Attestation:
+    return Attestation(
+        face_import=draft,
+        statement_version=shown.statement.version,
+        statement_text=shown.statement.text,
+        manifest_sha256=shown.manifest_sha256,
+        list_persona_id=draft.face_list.persona_id,
+        list_name=draft.face_list.name,
+        signed_by=actor.person,
+        signed_by_username=actor.name,
+        signed_at=datetime.now(UTC),
+        signed_from=actor.address,
+        sign_in_method=actor.sign_in_method,
+        **asdict(answers),
+    )
 
 
 def as_it_is(draft: Import) -> Shown:

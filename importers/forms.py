@@ -125,7 +125,7 @@ class AttestationForm(forms.Form):
 
     def clean_typed_name(self) -> str:
         name = " ".join(self.cleaned_data["typed_name"].split())
-        if sum(letter.isalpha() for letter in name) < 2:
+        if sum(letter.isalpha() for letter in name) < 2 or not name.isprintable():
             raise forms.ValidationError("Type your full name, in letters.")
         return name
 

@@ -9,10 +9,13 @@ import hashlib
 import io
 import struct
 import threading
+import warnings
 import zlib
 from dataclasses import dataclass
 
 from PIL import Image
+
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we count pixels ourselves
 
 LEAST_BYTES, MOST_BYTES = 1_000, 10_000_000
 LEAST_SIDE_PIXELS = 200
@@ -161,7 +164,7 @@ def _unopened(data: bytes) -> LeftOut:
         return LeftOut("damaged", "The picture is damaged or cut short: it cannot be opened.")
     return LeftOut(
         "not_jpeg_or_png",
-        f"The file is {_kind(data)}, whatever its name says; only JPEG and PNG are taken.",
+        f"The file is {_kind(data)}; only JPEG and PNG are taken.",
     )
 
 

@@ -266,7 +266,7 @@ def test_a_file_of_another_kind_is_named_in_words(kind: str) -> None:
     data, words = NOT_PICTURES[kind]
     why = refusal(data)
     assert why.code == "not_jpeg_or_png"
-    expected = f"The file is {words}, whatever its name says; only JPEG and PNG are taken."
+    expected = f"The file is {words}; only JPEG and PNG are taken."
     assert why.sentence == expected
 
 
