@@ -319,6 +319,16 @@ class TestTroubleWhilePolling:
         assert state_of(sent) == Import.State.COMPLETED
         assert connection.line().problem == ""
 
+    @pytest.mark.parametrize(("fault", "method"), [("forbidden", "GET"), ("unauthorized", "")])
+    def test_that_is_forbidden_is_known_to_be_at_polling_alone(
+        self, persona: LocalPersona, at_persona: Make, fault: str, method: str
+    ) -> None:
+        at_persona()
+        persona.faults.inject(fault, where=INDEX)
+        poll()
+        line = connection.line()
+        assert (line.problem, line.problem_at) == ("key_refused", method)
+
     def test_with_one_importer_leaves_the_others_alone(
         self, persona: LocalPersona, at_persona: Make, settings: Settings
     ) -> None:

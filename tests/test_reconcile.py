@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db.models import F
@@ -16,11 +18,13 @@ from importers.forwarding.reconcile import NoSuchCandidate, decide
 from importers.forwarding.retry import retry
 from importers.forwarding.send import claim, send_next
 from importers.models import AuditEvent, Batch, Environment, FaceList, Import, PersonaLine
+from importers.persona.answers import Status
 from importers.persona.client import Client, ImageFile
 from importers.persona.local import IMPORT, LocalPersona
 from tests.conftest import draw, forward, submit
 from tests.test_client import PENDING, says
 from tests.test_client import importers as page_of
+from tests.test_poll import told as importer_told
 from tests.test_send import Meanwhile, keys, sends, the_lease_runs_out, the_only, time_passes
 
 Make = Callable[..., Import]
@@ -445,6 +449,24 @@ class TestTwoOfOursInTheSameMinutes:
             assert {row["id"] for row in batch.candidates} == made
         assert len(sends(persona)) == 2
 
+    @pytest.mark.parametrize("tried_hours_ago", [2, None])
+    def test_of_which_one_is_in_a_worker_s_hands_are_left_to_a_person_however_old_it_is(
+        self, in_doubt: Make, make_import: Make, tried_hours_ago: int | None
+    ) -> None:
+        sent = in_doubt(made=True)
+        other = the_only(make_import(first_seed=10))
+        long_ago = Now() - timedelta(hours=2)
+        Batch.objects.filter(pk=other.pk).update(
+            state=State.SENDING,
+            idempotency_key=uuid4(),
+            lease_until=Now() + timedelta(hours=1),
+            look_first=True,
+            first_sent_at=long_ago,
+            tried_until=long_ago if tried_hours_ago else None,
+        )
+        looks()
+        assert the_only(sent).problem == "ambiguous"
+
     def test_of_which_neither_arrived_are_both_sent_again(
         self, persona: LocalPersona, in_doubt: Make
     ) -> None:
@@ -525,6 +547,38 @@ class TestTheWalk:
         assert asked(persona) == 1
         assert made_by_us(persona, sent) == [the_only(sent).importer_id]
 
+    @pytest.mark.parametrize("made", [True, False])
+    def test_that_did_not_come_to_its_end_decides_nothing(
+        self,
+        persona: LocalPersona,
+        in_doubt: Make,
+        strangers: Callable[..., list[str]],
+        monkeypatch: pytest.MonkeyPatch,
+        made: bool,
+    ) -> None:
+        monkeypatch.setattr(reconcile, "MOST_PAGES", 2)
+        sent = in_doubt(made=made)
+        strangers(220, seconds_from_now=300)
+        looks()
+        assert asked(persona) == 2
+        batch = the_only(sent)
+        assert (batch.state, batch.problem) == (State.FAILED, "ambiguous")
+        assert (batch.may_have_arrived, batch.candidates) == (True, [])
+        assert len(keys(persona)) == 1 + 220
+
+    def test_that_ends_on_the_last_page_that_we_read_decides(
+        self,
+        persona: LocalPersona,
+        in_doubt: Make,
+        strangers: Callable[..., list[str]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(reconcile, "MOST_PAGES", 2)
+        sent = in_doubt(made=True)
+        strangers(120, seconds_from_now=300)
+        looks()
+        assert made_by_us(persona, sent) == [the_only(sent).importer_id]
+
     def test_is_done_later_where_our_share_ends_in_the_middle(
         self, persona: LocalPersona, in_doubt: Make, strangers: Callable[..., list[str]]
     ) -> None:
@@ -561,6 +615,62 @@ class TestTheWalk:
         forward()
         assert len(sends(persona)) == 1
         assert is_imported_once(persona, sent)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"successful_count": 3}, True),
+        ({"successful_count": 1, "duplicate_count": 1, "error_count": 1}, True),
+        ({"successful_count": 3, "duplicate_count": None, "error_count": None}, True),
+        ({"successful_count": 2}, False),
+        ({"successful_count": 3, "error_count": 1}, False),
+        ({}, False),
+        ({"status": Status.PENDING}, True),
+        (
+            {
+                "status": Status.PENDING,
+                "successful_count": None,
+                "duplicate_count": None,
+                "error_count": None,
+            },
+            True,
+        ),
+        ({"status": Status.PENDING, "successful_count": 3}, True),
+        ({"status": Status.PENDING, "successful_count": 1}, False),
+        ({"status": Status.ERRORED}, False),
+        ({"status": Status.UNKNOWN}, False),
+    ],
+)
+def test_an_importer_fits_where_its_counts_add_up_or_it_has_none_yet(
+    values: dict[str, Any], expected: bool
+) -> None:
+    importer = importer_told(**({"status": Status.READY} | values))
+    assert reconcile.fits(Batch(image_count=3), importer) == expected
+
+
+@pytest.mark.django_db
+class TestOneThatCouldBeIt:
+    def test_but_holds_another_number_of_images_is_left_to_a_person(
+        self, persona: LocalPersona, in_doubt: Make, strangers: Callable[..., list[str]]
+    ) -> None:
+        sent = in_doubt(made=False)
+        (theirs,) = strangers()
+        looks()
+        batch = the_only(sent)
+        assert (batch.state, batch.problem) == (State.FAILED, "ambiguous")
+        assert (batch.importer_id, batch.may_have_arrived) == ("", True)
+        assert [row["id"] for row in batch.candidates] == [theirs]
+
+    def test_is_adopted_while_it_is_pending_without_counts(
+        self, persona: LocalPersona, in_doubt: Make
+    ) -> None:
+        sent = in_doubt(made=True)
+        persona.faults.inject("stuck", where=INDEX)
+        looks()
+        batch = the_only(sent)
+        assert (batch.state, batch.persona_status) == (State.IMPORTING, "pending")
+        assert made_by_us(persona, sent) == [batch.importer_id]
 
 
 @pytest.mark.django_db

@@ -21,7 +21,7 @@ from importers import audit, connection, intake
 from importers.audit import Actor
 from importers.forwarding import worker
 from importers.forwarding.retry import retry
-from importers.forwarding.send import LEASE, claim, send_next
+from importers.forwarding.send import LEASE, claim, keep_leases, send_next
 from importers.images import digest
 from importers.models import (
     Attestation,
@@ -35,8 +35,9 @@ from importers.models import (
     PersonaLine,
 )
 from importers.persona.client import ImageFile
-from importers.persona.local import LocalPersona, SeenRequest
+from importers.persona.local import IMPORT, LocalPersona, SeenRequest
 from tests.conftest import draw, forward, submit
+from tests.test_client import PENDING, says
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -483,6 +484,26 @@ class TestALineThatIsDown:
         mended = connection.line()
         assert (mended.problem, mended.problem_since, mended.failures) == ("", None, 0)
 
+    @pytest.mark.parametrize(
+        ("fault", "method"),
+        [("forbidden", "POST"), ("unauthorized", ""), ("rate_limited", ""), ("drop_unmade", "")],
+    )
+    def test_is_down_for_one_method_alone_only_where_that_is_forbidden(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        fault: str,
+        method: str,
+    ) -> None:
+        persona.faults.inject(fault)
+        make_import(known_list)
+        send_next(OWNER)
+        assert connection.line().problem_at == method
+        time_passes()
+        send_next(OWNER)
+        assert (connection.line().problem, connection.line().problem_at) == ("", "")
+
     @pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "rate_limited"])
     def test_leaves_a_batch_that_persona_did_not_take_queued(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
@@ -691,7 +712,204 @@ class TestABatchThatPersonaRefuses:
         assert len(persona.ledger()) == 1
 
 
+class TestAnImporterOfAnotherBatch:
+    @pytest.fixture
+    def taken(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
+    ) -> Iterator[Import]:
+        """An import to whose send Persona answered with the importer of the one before it."""
+        there = settings.PERSONA_BASE_URL
+        make_import(known_list)
+        sent = make_import(known_list, first_seed=10)
+        row = {"type": "importer/list-item/face", "id": "mprt_0", "attributes": PENDING}
+        with says("201 Created", {"data": row}) as server:
+            settings.PERSONA_BASE_URL = server.url
+            assert send_next(OWNER)
+            assert send_next(OWNER)
+        settings.PERSONA_BASE_URL = there
+        yield sent
+
+    def test_is_not_adopted_and_needs_a_person(self, taken: Import) -> None:
+        batch = the_only(taken)
+        assert (batch.state, batch.problem) == (State.FAILED, "importer_taken")
+        assert "mprt_0" in batch.problem_detail
+        assert (batch.importer_id, batch.may_have_arrived) == ("", True)
+        assert Batch.objects.get(importer_id="mprt_0").state == State.IMPORTING
+        taken.refresh_from_db()
+        assert taken.state == Import.State.NEEDS_ATTENTION
+
+    def test_does_not_stop_the_worker(
+        self, persona: LocalPersona, taken: Import, make_import: Make, known_list: FaceList
+    ) -> None:
+        other = make_import(known_list, first_seed=20)
+        forward()
+        assert the_only(other).state == State.DONE
+
+    def test_is_looked_for_at_a_person_s_second_try(
+        self, persona: LocalPersona, taken: Import, actor: Actor
+    ) -> None:
+        key = the_only(taken).idempotency_key
+        assert retry(taken, actor) == 1
+        assert send_next(OWNER)
+        assert [seen.method for seen in persona.requests()] == ["GET"]
+        forward()
+        batch = the_only(taken)
+        assert batch.state == State.DONE
+        assert batch.idempotency_key != key
+
+
+class TestTheLastMomentItCanHaveArrived:
+    def test_is_none_before_a_send_has_ended(self, make_import: Make, face_list: FaceList) -> None:
+        make_import(face_list)
+        batch = claim(OWNER)
+        assert batch
+        assert batch.tried_until is None
+
+    def test_is_the_end_of_the_lease_of_a_worker_that_died(
+        self, make_import: Make, face_list: FaceList
+    ) -> None:
+        make_import(face_list)
+        assert claim("a worker that died")
+        the_lease_runs_out()
+        ran_out = Batch.objects.get().lease_until
+        batch = claim(OWNER)
+        assert batch
+        assert batch.tried_until == ran_out
+        assert batch.lease_until
+        assert ran_out
+        assert batch.lease_until > ran_out
+
+    def test_stays_where_a_worker_died_at_a_look(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList
+    ) -> None:
+        persona.faults.inject("drop_made")
+        sent = make_import(known_list)
+        send_next(OWNER)
+        before = the_only(sent).tried_until
+        assert before
+        Batch.objects.update(look_first=True)
+        time_passes()
+        assert claim("a worker that died")
+        the_lease_runs_out()
+        batch = claim(OWNER)
+        assert batch
+        assert batch.tried_until == before
+
+    @pytest.mark.parametrize("fault", ["drop_made", "drop_unmade", "bad_gateway", "conflict"])
+    def test_is_when_a_send_ended_that_may_have_arrived(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
+    ) -> None:
+        persona.faults.inject(fault)
+        sent = make_import(known_list)
+        began = datetime.now(UTC)
+        send_next(OWNER)
+        tried_until = the_only(sent).tried_until
+        assert tried_until
+        second = timedelta(seconds=1)
+        assert began - second < tried_until < datetime.now(UTC) + second
+
+    @pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "rate_limited"])
+    def test_is_not_a_send_that_surely_came_to_nothing(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
+    ) -> None:
+        persona.faults.inject(fault)
+        sent = make_import(known_list)
+        send_next(OWNER)
+        assert the_only(sent).tried_until is None
+        persona.faults.inject("drop_made")
+        time_passes()
+        send_next(OWNER)
+        hour_ago = the_hour_passes(sent)
+        persona.faults.inject(fault)
+        time_passes()
+        send_next(OWNER)
+        assert the_only(sent).state == State.UNKNOWN
+        assert the_only(sent).tried_until == hour_ago
+
+    def test_is_not_a_send_where_nobody_listens(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
+    ) -> None:
+        sent = make_import(known_list)
+        there, settings.PERSONA_BASE_URL = settings.PERSONA_BASE_URL, "http://127.0.0.1:1"
+        send_next(OWNER)
+        assert the_only(sent).tried_until is None
+        settings.PERSONA_BASE_URL = there
+        persona.faults.inject("drop_made")
+        time_passes()
+        send_next(OWNER)
+        hour_ago = the_hour_passes(sent)
+        settings.PERSONA_BASE_URL = "http://127.0.0.1:1"
+        time_passes()
+        send_next(OWNER)
+        assert (the_only(sent).problem, the_only(sent).tried_until) == ("unreachable", hour_ago)
+
+
+def the_hour_passes(sent: Import) -> datetime:
+    """Since the last send that may have arrived; when that was."""
+    sent.batches.update(tried_until=F("tried_until") - timedelta(hours=1))
+    moment = the_only(sent).tried_until
+    assert moment
+    return moment
+
+
+class TestALease:
+    def test_is_renewed_by_its_own_worker(self, make_import: Make, face_list: FaceList) -> None:
+        make_import(face_list)
+        assert claim("mine")
+        the_lease_runs_out()
+        keep_leases("mine")
+        batch = Batch.objects.get()
+        assert batch.lease_until
+        second = timedelta(seconds=1)
+        assert abs(batch.lease_until - datetime.now(UTC) - LEASE) < second
+        assert claim("another") is None
+
+    def test_is_not_renewed_by_another_worker(self, make_import: Make, face_list: FaceList) -> None:
+        make_import(face_list)
+        assert claim("another")
+        the_lease_runs_out()
+        before = Batch.objects.values().get()
+        keep_leases("mine")
+        assert Batch.objects.values().get() == before
+
+    @pytest.mark.parametrize("state", [state for state in State if state != State.SENDING])
+    def test_is_not_given_to_a_batch_that_is_not_being_sent(
+        self, make_import: Make, face_list: FaceList, state: Batch.State
+    ) -> None:
+        make_import(face_list)
+        assert claim("mine")
+        Batch.objects.update(state=state, lease_until=None, importer_id="mprt_1")
+        keep_leases("mine")
+        assert Batch.objects.get().lease_until is None
+
+    def test_of_a_worker_that_died_is_not_renewed_by_the_one_started_in_its_place(self) -> None:
+        assert worker.own_name() != worker.own_name()
+
+
 class TestAPersonsSecondTry:
+    @pytest.mark.parametrize("problem", ["seal_broken", "key_reused", "importer_taken"])
+    def test_of_a_batch_that_may_have_arrived_looks_for_it_and_counts(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor,
+        problem: str,
+    ) -> None:  # fmt: skip
+        persona.faults.inject("drop_made")
+        sent = make_import(known_list)
+        send_next(OWNER)
+        key = the_only(sent).idempotency_key
+        sent.batches.update(state=State.FAILED, problem=problem)
+        Import.objects.update(state=Import.State.NEEDS_ATTENTION)
+        assert retry(sent, actor) == 1
+        batch = the_only(sent)
+        assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+        assert (batch.may_have_arrived, batch.idempotency_key) == (True, key)
+        assert AuditEvent.objects.get(action="import.retried").details == {"batches": 1}
+        sent.refresh_from_db()
+        assert sent.state == Import.State.FORWARDING
+        time_passes()
+        forward()
+        assert the_only(sent).state == State.DONE
+        assert len(sends(persona)) == 1
+
     def test_sends_the_failed_batches_alone_under_a_new_key(
         self,
         persona: LocalPersona,
@@ -976,6 +1194,54 @@ class TestManyWorkers:
         send_next(OWNER)
         assert seen == [State.SENDING]
 
+    def test_a_running_worker_keeps_its_lease_until_the_request_in_hand_has_ended(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        face_list: FaceList,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Also after it was told to stop."""
+        persona_id = interrupted.add_list("Known fraud")
+        FaceList.objects.filter(pk=face_list.pk).update(persona_id=persona_id)
+        sent = make_import(face_list)
+        stop, beat, taken, let_go = (threading.Event() for _ in range(4))
+
+        def keep_and_tell(owner: str) -> None:
+            keep_leases(owner)
+            beat.set()
+
+        def hold() -> None:
+            taken.set()
+            assert let_go.wait(20)
+
+        def is_renewed() -> bool:
+            the_lease_runs_out()
+            for _ in range(2):  # the first may have begun before
+                beat.clear()
+                assert beat.wait(20)
+            return sent.batches.filter(state=State.SENDING, lease_until__gt=Now()).exists()
+
+        monkeypatch.setattr(worker, "BEAT_SECONDS", 0.05)
+        monkeypatch.setattr(worker, "keep_leases", keep_and_tell)
+        interrupted.faults.inject("slow", where=IMPORT, seconds=1)
+        meanwhile.does = hold
+        running = threading.Thread(target=lambda: in_a_thread(lambda: worker.run(stop, 1)))
+        running.start()
+        try:
+            assert taken.wait(20)
+            assert is_renewed()
+            stop.set()
+            assert is_renewed()
+        finally:
+            stop.set()
+            let_go.set()
+            running.join(30)
+        batch = the_only(sent)
+        assert (batch.state, batch.lease_until, batch.fence) == (State.IMPORTING, None, 1)
+        assert len(interrupted.ledger()) == 1
+
     def test_never_take_the_same_batch(
         self, make_import: Make, face_list: FaceList, settings: Settings
     ) -> None:
@@ -1033,6 +1299,13 @@ class TestManyWorkers:
             locked = Batch.objects.select_for_update().get(number=1)
             ((taken,),) = at_once(1, lambda name: [claim(name)])
         assert taken == sent.batches.exclude(pk=locked.pk).get()
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    try:
+        work()
+    finally:
+        database.close()
 
 
 def at_once[T](threads: int, work: Callable[[str], T]) -> list[T]:
