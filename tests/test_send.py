@@ -716,7 +716,7 @@ class TestAnImporterOfAnotherBatch:
     @pytest.fixture
     def taken(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
-    ) -> Iterator[Import]:
+    ) -> Import:
         """An import to whose send Persona answered with the importer of the one before it."""
         there = settings.PERSONA_BASE_URL
         make_import(known_list)
@@ -727,7 +727,7 @@ class TestAnImporterOfAnotherBatch:
             assert send_next(OWNER)
             assert send_next(OWNER)
         settings.PERSONA_BASE_URL = there
-        yield sent
+        return sent
 
     def test_is_not_adopted_and_needs_a_person(self, taken: Import) -> None:
         batch = the_only(taken)
