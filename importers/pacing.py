@@ -50,6 +50,12 @@ def take(environment: str) -> timedelta:
     return timedelta()
 
 
+def take_turn(environment: str, space: timedelta) -> bool:
+    """Whether it is time to ask for importers, for one worker alone; and not before `space`."""
+    line = PersonaLine.objects.filter(environment=environment)
+    return bool(line.exclude(next_poll_at__gt=Now()).update(next_poll_at=after(space)))
+
+
 def learn(environment: str, told: RateLimit) -> None:
     """Notes what Persona said of the limit on an answer."""
     PersonaLine.objects.filter(environment=environment).update(

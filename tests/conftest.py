@@ -23,7 +23,7 @@ from importers import consent, intake
 from importers.audit import Actor
 from importers.consent import Answers
 from importers.forwarding import cut, worker
-from importers.models import Batch, Environment, FaceList, Import
+from importers.models import Batch, Environment, FaceList, Import, PersonaLine
 from importers.persona.local import LocalPersona
 from tests.postgresql import postgresql_url
 
@@ -137,10 +137,19 @@ def submit(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Import:
     return draft
 
 
+def time_passes() -> None:
+    """Every wait is over: of batches, of held lists, of polling, of the line and of its limit."""
+    Batch.objects.update(next_attempt_at=Now())
+    FaceList.objects.update(held_until=None)
+    waits = ("paused_until", "window_ends_at", "resets_at", "next_poll_at")
+    PersonaLine.objects.update(**dict.fromkeys(waits))
+
+
 def forward(rounds: int = 100) -> None:
     """Does the worker's work, without its pauses, until there is nothing left to do."""
     for _ in range(rounds):
         Batch.objects.update(next_attempt_at=Now())
+        PersonaLine.objects.update(next_poll_at=None)
         if not worker.step("the test's worker"):
             return
 

@@ -17,7 +17,7 @@ from importers.models import AuditEvent, Batch, Environment, FaceList, Import, P
 from importers.persona.answers import Importer, Status
 from importers.persona.client import Client, ImageFile
 from importers.persona.local import LocalPersona
-from tests.conftest import draw, forward, submit
+from tests.conftest import draw, forward, submit, time_passes
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -36,11 +36,6 @@ def at_persona(make_draft: Make, actor: Actor, known_list: FaceList) -> Make:
         return sent
 
     return make
-
-
-def time_passes() -> None:
-    Batch.objects.update(next_attempt_at=Now())
-    PersonaLine.objects.update(paused_until=None, window_ends_at=None, resets_at=None)
 
 
 def counts(batch: Batch) -> tuple[int | None, int | None, int | None]:
@@ -225,6 +220,49 @@ class TestTheRequests:
         assert asked(persona) == ["/importers", *(f"/importers/{row.importer_id}" for row in old)]
         assert not Batch.objects.exclude(state=State.DONE).exists()
 
+    def test_walk_on_where_that_costs_less_than_asking_one_by_one(
+        self, persona: LocalPersona, at_persona: Make, settings: Settings
+    ) -> None:
+        settings.BATCH_MAX_IMAGES = 1
+        old = at_persona(images=4).batches.order_by("number")
+        strangers_import(persona, 98)
+        at_persona(images=2, first_seed=10)
+        poll()
+        assert asked(persona) == ["/importers", "/importers"]
+        assert not Batch.objects.exclude(state=State.DONE).exists()
+        assert old.count() == 4
+
+    def test_are_two_seconds_apart_whoever_asks(
+        self, persona: LocalPersona, at_persona: Make
+    ) -> None:
+        persona.faults.inject("stuck", times=None)
+        at_persona()
+        assert poll()
+        Batch.objects.update(next_attempt_at=Now())
+        assert not poll()
+        assert seconds_to_next_poll() == pytest.approx(2, abs=0.5)
+        PersonaLine.objects.update(next_poll_at=Now())
+        assert poll()
+        assert asked(persona) == ["/importers"] * 2
+
+    @pytest.mark.parametrize(("share", "seconds"), [(0.5, 8), (1.0, 4)])
+    def test_take_a_twentieth_of_our_share_while_batches_wait_to_be_sent(
+        self,
+        persona: LocalPersona,
+        at_persona: Make,
+        make_draft: Make,
+        known_list: FaceList,
+        actor: Actor,
+        settings: Settings,
+        share: float,
+        seconds: float,
+    ) -> None:
+        settings.PERSONA_RATE_SHARE = share
+        at_persona()
+        submit(make_draft(known_list, first_seed=10), actor)
+        poll()
+        assert seconds_to_next_poll() == pytest.approx(seconds, abs=0.5)
+
     def test_are_none_where_nothing_is_due(self, persona: LocalPersona, at_persona: Make) -> None:
         at_persona()
         Batch.objects.update(next_attempt_at=Now() + timedelta(seconds=1))
@@ -281,6 +319,11 @@ class TestTheRequests:
         batch.refresh_from_db()
         wait = (batch.next_attempt_at - datetime.now(UTC)).total_seconds()
         assert pause_seconds - 0.5 < wait < pause_seconds + 0.5
+
+
+def seconds_to_next_poll() -> float:
+    until = PersonaLine.objects.get().next_poll_at
+    return (until - datetime.now(UTC)).total_seconds() if until else 0
 
 
 def strangers_import(persona: LocalPersona, times: int) -> None:
@@ -384,7 +427,7 @@ class TestTheImport:
             if first == (number == 1):
                 persona.faults.inject(fault)
             send_next("the test's worker")
-            Batch.objects.filter(state=State.IMPORTING).update(next_attempt_at=Now())
+            time_passes()
             poll()
             persona.faults.clear()
         assert state_of(sent) == Import.State.NEEDS_ATTENTION

@@ -21,11 +21,11 @@ from importers.models import AuditEvent, Batch, Environment, FaceList, Import, P
 from importers.persona.answers import Status
 from importers.persona.client import Client, ImageFile
 from importers.persona.local import IMPORT, LocalPersona
-from tests.conftest import draw, forward, submit
+from tests.conftest import draw, forward, submit, time_passes
 from tests.test_client import PENDING, says
 from tests.test_client import importers as page_of
 from tests.test_poll import told as importer_told
-from tests.test_send import Meanwhile, keys, sends, the_lease_runs_out, the_only, time_passes
+from tests.test_send import Meanwhile, keys, sends, the_lease_runs_out, the_only
 
 Make = Callable[..., Import]
 State = Batch.State

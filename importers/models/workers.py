@@ -28,6 +28,7 @@ class PersonaLine(models.Model):
     remaining = models.PositiveIntegerField(null=True)
     resets_at = models.DateTimeField(null=True)
     paused_until = models.DateTimeField(null=True)
+    next_poll_at = models.DateTimeField(null=True, help_text="importers are not asked for before")
 
     problem = models.CharField(max_length=30, blank=True)
     problem_detail = models.TextField(blank=True)
