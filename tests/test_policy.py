@@ -195,6 +195,31 @@ class TestALook:
         assert policy.look_later("Words.", Before(1, True, "")).problem == "no_answer"
 
 
+@pytest.mark.parametrize("before", [FIRST, DOUBTED])
+class TestWhatComesBeforeASend:
+    def test_storage_that_cannot_be_read_is_tried_again_as_the_batch_stood(
+        self, before: Before
+    ) -> None:
+        step = policy.after_unreadable("Words.", before, missing=False)
+        arrived = before.may_have_arrived
+        assert step == Step(
+            State.UNKNOWN if arrived else State.QUEUED,
+            *("storage_unreadable", "Words.", timedelta(seconds=2)),
+            may_have_arrived=arrived,
+        )
+
+    def test_an_image_that_is_gone_needs_a_person(self, before: Before) -> None:
+        step = policy.after_unreadable("Words.", before, missing=True)
+        arrived = before.may_have_arrived
+        assert step == Step(State.FAILED, "image_missing", "Words.", may_have_arrived=arrived)
+
+    def test_a_broken_seal_needs_a_person(self, before: Before) -> None:
+        arrived = before.may_have_arrived
+        assert policy.seal_is_broken("Words.", before) == Step(
+            State.FAILED, "seal_broken", "Words.", may_have_arrived=arrived
+        )
+
+
 def test_an_importer_of_another_batch_needs_a_person_and_the_doubt_stays() -> None:
     assert policy.importer_is_taken("mprt_7") == Step(
         *(State.FAILED, "importer_taken"),
@@ -301,6 +326,12 @@ class AnyTalkWithPersona(RuleBasedStateMachine):
     @rule()
     def cannot_be_looked_for_yet(self) -> None:
         self.goes_on(policy.look_later("Words.", self.attempt()), may_renew=False)
+
+    @precondition(lambda self: self.may_go_on and not self.step.look_first)
+    @rule(missing=st.booleans())
+    def cannot_be_read_from_storage(self, missing: bool) -> None:
+        step = policy.after_unreadable("Words.", self.attempt(), missing=missing)
+        self.goes_on(step, may_renew=False)
 
     @precondition(lambda self: not self.may_go_on)
     @rule()

@@ -1,4 +1,4 @@
-"""What to do after a send or a look that did not succeed: pure functions, a row for each answer.
+"""What to do after a send or a look that did not succeed: pure functions, a row for each outcome.
 
 A batch that may have arrived is only ever sent again under the key that it was sent under, for
 that is what keeps Persona from importing it twice (https://docs.withpersona.com/idempotence).
@@ -117,6 +117,20 @@ def after_look(before: Before, *, arrived: bool, key_lives: bool) -> Step:
         return Step(State.UNKNOWN, CONFLICT, sentence, _delay(before), may_have_arrived=True)
     sentence = "Persona has no import that could be it: it is sent again under a new key."
     return Step(State.QUEUED, "not_arrived", sentence, new_key=True)
+
+
+def after_unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
+    """The step where an image could not be read from storage, so that nothing was sent now."""
+    arrived = before.may_have_arrived
+    if missing:
+        return Step(State.FAILED, "image_missing", sentence, may_have_arrived=arrived)
+    state = State.UNKNOWN if arrived else State.QUEUED
+    return Step(state, "storage_unreadable", sentence, _delay(before), may_have_arrived=arrived)
+
+
+def seal_is_broken(sentence: str, before: Before) -> Step:
+    """The step where the bytes are not those that were attested: they are not sent."""
+    return Step(State.FAILED, "seal_broken", sentence, may_have_arrived=before.may_have_arrived)
 
 
 def importer_is_taken(importer_id: str) -> Step:

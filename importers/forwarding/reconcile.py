@@ -8,7 +8,7 @@ has no importer yet could own it as well; then we wait for that one, or ask a pe
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
@@ -77,15 +77,16 @@ def decide(batch: Batch, importer_id: str, actor: Actor) -> None:
         values |= {"importer_id": importer_id, "accepted_at": Now()}
     else:
         values |= {"idempotency_key": None, "first_sent_at": None, "may_have_arrived": False}
-    with transaction.atomic():
-        waiting = Batch.objects.filter(pk=batch.pk, problem=policy.AMBIGUOUS)
-        if Batch.objects.filter(importer_id=importer_id).exclude(importer_id="").exists():
-            raise NoSuchCandidate
-        to = State.IMPORTING if importer_id else State.QUEUED
-        if not waiting.filter(state=State.FAILED).update(state=to, next_attempt_at=Now(), **values):
-            raise NoSuchCandidate
-        batch.face_import.move(Import.State.FORWARDING, of=(Import.State.NEEDS_ATTENTION,))
-        audit.append(actor, "batch.decided", batch, importer=importer_id)
+    to = State.IMPORTING if importer_id else State.QUEUED
+    waiting = Batch.objects.filter(pk=batch.pk, problem=policy.AMBIGUOUS, state=State.FAILED)
+    try:
+        with transaction.atomic():
+            if not waiting.update(state=to, next_attempt_at=Now(), **values):
+                raise NoSuchCandidate
+            batch.face_import.move(Import.State.FORWARDING, of=(Import.State.NEEDS_ATTENTION,))
+            audit.append(actor, "batch.decided", batch, importer=importer_id)
+    except IntegrityError as taken:  # `importer_claimed_once`
+        raise NoSuchCandidate from taken
 
 
 def _window(batch: Batch) -> tuple[datetime, datetime]:

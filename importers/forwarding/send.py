@@ -12,8 +12,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -29,6 +29,14 @@ log = logging.getLogger(__name__)
 State = Batch.State
 FIRST_POLL = timedelta(seconds=2)
 LEASE = timedelta(seconds=45)
+
+
+class Unreadable(Exception):
+    """An image could not be read from storage, or (`missing`) is not there any more."""
+
+    def __init__(self, sentence: str, *, missing: bool = False) -> None:
+        super().__init__(sentence)
+        self.missing = missing
 
 
 def send_next(owner: str) -> bool:
@@ -68,13 +76,15 @@ def keep_leases(owner: str) -> None:
 
 
 def _send(batch: Batch) -> None:
+    before = _before(batch)
     try:
         files = _sealed_files(batch)
     except consent.SealBroken as broken:
-        step = policy.Step(
-            *(State.FAILED, "seal_broken", broken.reason), may_have_arrived=batch.may_have_arrived
-        )
-        _record_step(batch, step)
+        _record_step(batch, policy.seal_is_broken(broken.reason, before))
+        return
+    except Unreadable as trouble:
+        log.warning("batch %s: %s", batch.pk, trouble)
+        _record_step(batch, policy.after_unreadable(str(trouble), before, missing=trouble.missing))
         return
     try:
         importer = connection.persona(batch).import_faces(
@@ -82,7 +92,7 @@ def _send(batch: Batch) -> None:
         )
     except errors.PersonaError as error:
         log.warning("batch %s: %s (request %s)", batch.pk, error, error.request_id or "-")
-        step = policy.after(error, _before(batch))
+        step = policy.after(error, before)
         _record_step(batch, step, **({} if step.is_held else {"tried_until": Now()}))
     else:
         log.info("batch %s: importer %s", batch.pk, importer.id)
@@ -122,7 +132,7 @@ def _key_lives(batch: Batch) -> bool:
 
 
 def _sealed_files(batch: Batch) -> list[ImageFile]:
-    """The batch's bytes, each of them those that were attested; raises SealBroken."""
+    """The batch's bytes, each of them those that were attested; or SealBroken, or Unreadable."""
     consent.check(batch.face_import.attestation)
     rows = list(batch.images.order_by("pk"))
     if len(rows) != batch.image_count:
@@ -134,8 +144,10 @@ def _sealed_file(image: Image) -> ImageFile:
     try:
         with default_storage.open(image.storage_key) as stored:
             data = stored.read()
+    except FileNotFoundError as error:
+        raise Unreadable(f"Image {image.key} is no longer in storage.", missing=True) from error
     except OSError as error:
-        raise consent.SealBroken(f"Image {image.key} cannot be read from storage.") from error
+        raise Unreadable(f"Image {image.key} cannot be read from storage now.") from error
     if images.digest(data) != image.sha256:
         raise consent.SealBroken(f"Image {image.key} is not the one that was attested.")
     extension = image.storage_key.rpartition(".")[2]
@@ -153,13 +165,13 @@ def _record_answer(batch: Batch, importer: Importer) -> None:
         "problem": "",
         "problem_detail": "",
     }
-    if Batch.objects.filter(importer_id=importer.id).exclude(pk=batch.pk).exists():
+    try:
+        with transaction.atomic():
+            if batch.finish_sending(State.IMPORTING, **values) or batch.learn_late(**values):
+                audit.append(audit.WORKER, "batch.accepted", batch, importer=importer.id)
+                facelists.release(batch.face_import.face_list_id)
+    except IntegrityError:  # `importer_claimed_once`
         _record_step(batch, policy.importer_is_taken(importer.id), tried_until=Now())
-        return
-    with transaction.atomic():
-        if batch.finish_sending(State.IMPORTING, **values) or batch.learn_late(**values):
-            audit.append(audit.WORKER, "batch.accepted", batch, importer=importer.id)
-            facelists.release(batch.face_import.face_list_id)
 
 
 def _record_step(batch: Batch, step: policy.Step, **values: object) -> None:
