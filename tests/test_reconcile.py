@@ -564,6 +564,7 @@ class TestTheWalk:
         batch = the_only(sent)
         assert (batch.state, batch.problem) == (State.FAILED, "ambiguous")
         assert (batch.may_have_arrived, batch.candidates) == (True, [])
+        assert batch.problem_detail.endswith("not all are shown.")
         assert len(keys(persona)) == 1 + 220
 
     def test_that_ends_on_the_last_page_that_we_read_decides(

@@ -104,13 +104,15 @@ def _after_refusal(error: errors.Refused, said: str, held: Step) -> Step:
     return Step(State.FAILED, "refused", said)
 
 
-def after_look(before: Before, *, arrived: bool, key_lives: bool) -> Step:
+def after_look(before: Before, *, arrived: bool, key_lives: bool, all_read: bool = True) -> Step:
     """The step after a look that found nothing, or (`arrived`) that may have found it."""
     if arrived:
         sentence = (
             "It was sent without a clear answer, and it can't be told for sure which import at "
             "Persona is its own. Nothing more is done with it until a person says which."
         )
+        if not all_read:
+            sentence += " More were made in that time than Consentry reads: not all are shown."
         return Step(State.FAILED, AMBIGUOUS, sentence, may_have_arrived=True)
     if before.problem == CONFLICT and key_lives:
         sentence = "Persona is still at work on the same request: it is asked again."

@@ -6,6 +6,7 @@ while we were trying, and claimed by no batch. Another batch that was tried in t
 has no importer yet could own it as well; then we wait for that one, or ask a person.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -31,12 +32,21 @@ class NoSuchCandidate(Exception):
     """The batch does not wait for this decision (any more)."""
 
 
-def look(batch: Batch) -> tuple[list[Importer], bool]:
-    """The importers that could be this batch's, and whether that is sure.
+@dataclass(frozen=True)
+class Looked:
+    """The importers that could be the batch's; whether all were read, and whether that is sure.
 
-    It is not where another batch could own one of them too, where Persona does not tell when one
-    was made, or where there are more than we read. Raises PersonaError or TooEarly.
+    It is not where another batch could own one of them too, or where Persona does not tell when
+    one was made.
     """
+
+    found: list[Importer]
+    all_read: bool
+    is_sure: bool
+
+
+def look(batch: Batch) -> Looked:
+    """Raises PersonaError or TooEarly."""
     rivals = _rivals(batch)
     _wait_for(rivals)
     made, all_read = _made_in(*_window(batch), batch)
@@ -46,7 +56,7 @@ def look(batch: Batch) -> tuple[list[Importer], bool]:
     taken = set(known.values_list("importer_id", flat=True))
     found = [row for row in made if row.id not in taken]
     theirs = shared or any(row.created_at is None for row in found)
-    return found, all_read and not (found and theirs)
+    return Looked(found, all_read, is_sure=all_read and not (found and theirs))
 
 
 def fits(batch: Batch, importer: Importer) -> bool:

@@ -103,18 +103,21 @@ def _look(batch: Batch) -> None:
     """Looks for a batch that may have arrived, and adopts what can only be its importer."""
     before = _before(batch)
     try:
-        found, is_sure = reconcile.look(batch)
+        looked = reconcile.look(batch)
     except errors.PersonaError as error:
         _record_step(batch, policy.look_later(error.words, before))
     except reconcile.TooEarly:
         _record_step(batch, policy.look_later("Looking for it at Persona.", before))
     else:
+        found = looked.found
         log.info("batch %s: %s importers could be its own", batch.pk, len(found))
-        if len(found) == 1 and is_sure and reconcile.fits(batch, found[0]):
+        if len(found) == 1 and looked.is_sure and reconcile.fits(batch, found[0]):
             _record_answer(batch, found[0])
             return
-        nothing = is_sure and not found
-        step = policy.after_look(before, arrived=not nothing, key_lives=_key_lives(batch))
+        arrived = bool(found) or not looked.all_read
+        step = policy.after_look(
+            before, arrived=arrived, key_lives=_key_lives(batch), all_read=looked.all_read
+        )
         _record_step(batch, step, candidates=[reconcile.told(row) for row in found])
 
 
