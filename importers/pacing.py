@@ -6,12 +6,13 @@ take at most PERSONA_RATE_SHARE of it, and nothing while less than 15 % is left 
 a share of 1, which says that nobody else needs it, there is no such floor. Time is the database's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models import DateTimeField, ExpressionWrapper, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
@@ -25,17 +26,19 @@ FLOOR = 0.15
 
 @dataclass(frozen=True)
 class Share:
-    """What we have taken of our share in this window, for people to see."""
+    """What we have taken of our share in this window, and when a new one begins."""
 
     taken: int
     allowed: int
     limit: int
+    ends_in: timedelta = field(default=timedelta(), compare=False)
 
 
 def take(environment: str) -> timedelta:
     """Takes one request from our share: zero, or how long to wait before asking again."""
     with transaction.atomic():
-        line, now = _line_and_now(environment, lock=True)
+        PersonaLine.objects.get_or_create(environment=environment)
+        line, now = _and_now(_with_now().select_for_update().get(environment=environment))
         if line.paused_until and line.paused_until > now:
             return line.paused_until - now
         if line.window_ends_at is None or line.window_ends_at <= now:
@@ -66,9 +69,12 @@ def learn(environment: str, told: RateLimit) -> None:
 
 
 def share(environment: str) -> Share:
-    line, now = _line_and_now(environment)
-    running = line.window_ends_at is not None and line.window_ends_at > now
-    return Share(line.taken if running else 0, _allowed(line), line.limit)
+    """Reading it writes nothing."""
+    row = _with_now().filter(environment=environment).first()
+    line, now = _and_now(row) if row else (PersonaLine(), None)
+    if now is None or line.window_ends_at is None or line.window_ends_at <= now:
+        return Share(0, _allowed(line), line.limit)
+    return Share(line.taken, _allowed(line), line.limit, line.window_ends_at - now)
 
 
 def after(delay: timedelta) -> Combinable:
@@ -76,11 +82,13 @@ def after(delay: timedelta) -> Combinable:
     return ExpressionWrapper(Now() + delay, output_field=DateTimeField())
 
 
-def _line_and_now(environment: str, *, lock: bool = False) -> tuple[PersonaLine, datetime]:
-    PersonaLine.objects.get_or_create(environment=environment)
-    rows = PersonaLine.objects.annotate(now=ExpressionWrapper(Now(), DateTimeField()))
-    line = (rows.select_for_update() if lock else rows).get(environment=environment)
-    return line, line.now
+def _with_now() -> QuerySet[Any]:
+    """Each line, with the database's `now` beside it."""
+    return PersonaLine.objects.annotate(now=ExpressionWrapper(Now(), DateTimeField()))
+
+
+def _and_now(row: Any) -> tuple[PersonaLine, datetime]:
+    return row, row.now
 
 
 def _allowed(line: PersonaLine) -> int:

@@ -7,8 +7,10 @@ from functools import cached_property
 
 from django.db.models.functions import Now
 
-from importers import connection
+from importers import connection, estimate, pacing
+from importers.estimate import TimeLeft
 from importers.models import Batch, Import, PersonaLine, Worker
+from importers.pacing import Share
 
 WORKER_SEEN_WITHIN = timedelta(minutes=1)
 
@@ -43,10 +45,7 @@ class Progress:
 
     @property
     def can_be_retried(self) -> bool:
-        return any(
-            batch.state in Batch.RETRIABLE and batch.problem != Batch.AMBIGUOUS
-            for batch in self.batches
-        )
+        return any(batch.can_be_retried for batch in self.batches)
 
     @property
     def can_be_canceled(self) -> bool:
@@ -86,12 +85,23 @@ class Progress:
             f"{self.error_count} error."
         )
 
+    @property
+    def share(self) -> Share:
+        return pacing.share(self.face_import.face_list.environment)
+
+    @property
+    def time_left(self) -> TimeLeft | None:
+        """None where it can't be told: while something holds the import up, for one."""
+        if self.notices:
+            return None
+        return estimate.time_left(self.face_import.face_list.environment, self.batches)
+
     @cached_property
     def version(self) -> str:
-        """Changes with anything that the page shows."""
+        """Changes with anything that the page shows, but for the share and the time left."""
         shown = [
             (row.state, row.persona_status, row.importer_id, row.attempts, row.problem_detail)
-            + (row.successful_count, row.duplicate_count, row.error_count)
+            + (row.successful_count, row.duplicate_count, row.error_count, row.is_overdue)
             for row in self.batches
         ]
         whole = repr((self.face_import.state, shown, self.notices))

@@ -13,6 +13,11 @@ urlpatterns = [
     path("imports/<int:import_id>/retry/", imports.try_again, name="import_retry"),
     path("imports/<int:import_id>/cancel/", imports.cancel, name="import_cancel"),
     path(
+        "imports/<int:import_id>/batches/<int:number>/retry/",
+        imports.try_again,
+        name="batch_retry",
+    ),
+    path(
         "imports/<int:import_id>/batches/<int:number>/decide/", imports.decide, name="batch_decide"
     ),
     path("imports/<int:import_id>/contents/", draft.contents, name="import_contents"),

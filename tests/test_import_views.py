@@ -87,6 +87,13 @@ def poll(client: Client, html: str) -> Any:
     return client.get(polled_address(html), headers={"HX-Request": "true"})
 
 
+def is_pace_alone(answer: Any) -> bool:
+    """An answer that leaves the page as it is, but for the time left and the share in use."""
+    html = answer.content.decode().strip()
+    is_alone = html.startswith('<p id="pace"') and html.count("<") == html.count("<strong") * 2 + 2
+    return (answer.status_code, answer.headers["HX-Reswap"]) == (200, "none") and is_alone
+
+
 def end_batch(batch: Batch, successful: int, duplicate: int, error: int, **more: Any) -> None:
     values = {"state": Batch.State.DONE, "importer_id": f"mprt_{batch.pk}"} | more
     Batch.objects.filter(pk=batch.pk).update(
@@ -155,6 +162,18 @@ class TestProgress:
         assert "under-review" in words(html)
         assert "importing" in states(html)
 
+    def test_an_importer_that_stays_pending_for_long_is_shown_as_such(
+        self, signed_in: Client, sealed: Import, persona: LocalPersona
+    ) -> None:
+        persona.faults.inject("stuck", times=None)
+        forward(3)
+        html = page_of(signed_in, sealed)
+        assert "overdue" not in codes(html)
+        Batch.objects.update(accepted_at=Now() - timedelta(hours=2, minutes=5))
+        later = poll(signed_in, html).content.decode()
+        assert "overdue" in codes(later)
+        assert "Persona has had it for 2 hours, 5 minutes and has not ended it." in words(later)
+
     def test_from_sealing_to_the_end_the_page_tells_what_persona_says(
         self, signed_in: Client, sealed: Import, persona: LocalPersona
     ) -> None:
@@ -171,11 +190,10 @@ class TestProgress:
 
 
 class TestPolling:
-    def test_nothing_is_answered_while_nothing_changed(
+    def test_the_pace_alone_is_answered_while_nothing_changed(
         self, signed_in: Client, sealed: Import
     ) -> None:
-        answer = poll(signed_in, page_of(signed_in, sealed))
-        assert (answer.status_code, answer.content) == (204, b"")
+        assert is_pace_alone(poll(signed_in, page_of(signed_in, sealed)))
 
     def test_new_counts_are_answered_with_the_next_address_to_ask(
         self, signed_in: Client, several: Import
@@ -189,7 +207,7 @@ class TestPolling:
         assert "Successful 1" in words(fragment)
         assert "1 of 3 batches ended. 1 successful, 0 duplicate, 0 error." in words(fragment)
         assert polled_address(fragment) not in ("", polled_address(html))
-        assert poll(signed_in, fragment).status_code == 204
+        assert is_pace_alone(poll(signed_in, fragment))
 
     @pytest.mark.parametrize(
         "change",
@@ -422,6 +440,24 @@ class TestTryingAgain:
             refused.files.values_list("sha256", flat=True)
         )
         assert AuditEvent.objects.get(action="import.retried").details == {"batches": 1}
+
+    def test_one_batch_alone_is_tried_again(
+        self, signed_in: Client, several: Import, persona: LocalPersona
+    ) -> None:
+        persona.faults.inject("unprocessable", times=2)
+        forward()
+        html = page_of(signed_in, several)
+        assert "Try batch 1 again" in words(html)
+        assert "Try batch 3 again" not in words(html)
+        answer = signed_in.post(reverse("batch_retry", args=[several.pk, 2]), follow=True)
+        assert "1 batch is queued again." in words(answer.content.decode())
+        states = list(several.batches.order_by("number").values_list("state", flat=True))
+        assert states == ["failed", "queued", "done"]
+        told = AuditEvent.objects.get(action="import.retried").details
+        assert told == {"batches": 1, "number": 2}
+        forward()
+        assert several.batches.get(number=2).state == "done"
+        assert Import.objects.get().state == "needs_attention"
 
     def test_trying_again_ends_the_hold_of_a_list(self, signed_in: Client, sealed: Import) -> None:
         FaceList.objects.update(

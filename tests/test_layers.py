@@ -18,7 +18,7 @@ FLOORS = (  # from the top; a module may import its own floor and those below it
     ("access",),
     (
         *("intake", "consent", "forwarding", "facelists", "connection", "pacing"),
-        *("history", "progress", "faces", "audit"),
+        *("history", "progress", "estimate", "faces", "audit"),
     ),
     ("models",),
     ("images", "storage", "uploads", "persona"),

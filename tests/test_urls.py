@@ -45,6 +45,7 @@ ROUTES = {
     "forwarding_pause": Route(CHANGE),
     "forwarding_resume": Route(CHANGE),
     "import_cancel": Route(CHANGE, of="import"),
+    "batch_retry": Route(CHANGE, of="import's batch"),
     "batch_decide": Route(CHANGE, of="import's batch"),
     "import_contents": Route(READ, of="import"),
     "import_upload": Route(CHANGE, of="import"),

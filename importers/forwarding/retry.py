@@ -8,17 +8,18 @@ from importers.audit import Actor
 from importers.models import Batch, Import
 
 
-def retry(of_import: Import, actor: Actor) -> int:
-    """Queues the failed batches of the import again, and ends a hold of its list; how many.
+def retry(of_import: Import, actor: Actor, number: int | None = None) -> int:
+    """Queues failed batches of the import again, or just one, and ends its list's hold; how many.
 
     A batch that may have arrived is looked for at Persona first; one that waits for a person's
     decision goes on waiting.
     """
+    batches = of_import.batches.all() if number is None else of_import.batches.filter(number=number)
     with transaction.atomic():
-        looked_for = of_import.batches.to_look_for().update(
+        looked_for = batches.to_look_for().update(
             state=Batch.State.UNKNOWN, look_first=True, next_attempt_at=Now()
         )
-        count = of_import.batches.to_retry().update(
+        count = batches.to_retry().update(
             state=Batch.State.QUEUED,
             idempotency_key=None,
             first_sent_at=None,
@@ -32,5 +33,6 @@ def retry(of_import: Import, actor: Actor) -> int:
         if count:
             of_import.move(Import.State.FORWARDING, of=(Import.State.NEEDS_ATTENTION,))
         if count or released:
-            audit.append(actor, "import.retried", of_import, batches=count)
+            one = {} if number is None else {"number": number}
+            audit.append(actor, "import.retried", of_import, batches=count, **one)
     return count

@@ -1,4 +1,5 @@
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -66,6 +67,7 @@ class Batch(models.Model):
     AMBIGUOUS = "ambiguous"  # the problem of a batch that waits for a person's decision
     RETRIABLE = (State.FAILED,)
     CANCELABLE = (State.QUEUED, State.FAILED)
+    LONG_AT_PERSONA = timedelta(minutes=10)
 
     face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="batches")
     number = models.PositiveIntegerField()
@@ -119,6 +121,17 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return f"Batch {self.number} of import {self.face_import_id}"
+
+    @property
+    def can_be_retried(self) -> bool:
+        return self.state in self.RETRIABLE and self.problem != self.AMBIGUOUS
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether Persona has had it for so long that people should know."""
+        if self.state != self.State.IMPORTING or self.accepted_at is None:
+            return False
+        return datetime.now(UTC) - self.accepted_at > self.LONG_AT_PERSONA
 
     def move(self, to: State, *, of: tuple[State, ...], **values: object) -> bool:
         """Moves to `to` with `values`, if the row is still in one of `of`; whether it did."""

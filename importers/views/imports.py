@@ -8,9 +8,9 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseStopPolling
+from django_htmx.http import HttpResponseStopPolling, reswap
 
-from importers import access, audit, facelists, history, intake, progress
+from importers import access, audit, connection, facelists, history, intake, pacing, progress
 from importers.forms import FaceListForm, HistoryForm
 from importers.forwarding import control, reconcile
 from importers.forwarding.retry import retry
@@ -40,6 +40,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "page": page,
         "filtered": bool(chosen) or query != request.GET,
         "query": query.urlencode(),
+        "share": pacing.share(connection.environment()),
     }
     return render(request, "imports/index.html", context)
 
@@ -83,20 +84,21 @@ def detail(request: HttpRequest, import_id: int) -> HttpResponse:
 
 @require_safe
 def poll(request: HttpRequest, import_id: int) -> HttpResponse:
-    """The progress anew; nothing (204) while it is as the page has it, and 286 to end polling."""
+    """The progress anew; the pace alone while the rest is as the page has it; 286 ends polling."""
     face_import = access.visible_import(request, import_id)
     now = progress.of_import(face_import)
-    if face_import.is_unfinished and request.GET.get("seen") == now.version:
-        return HttpResponse(status=204)
     context = {"import": face_import, "progress": now, "polled": True}
+    if face_import.is_unfinished and request.GET.get("seen") == now.version:
+        return reswap(render(request, "imports/_pace.html", context), "none")
     answer = HttpResponse if face_import.is_unfinished else HttpResponseStopPolling
     return answer(render_to_string("imports/_progress.html", context, request))
 
 
 @require_POST
-def try_again(request: HttpRequest, import_id: int) -> HttpResponse:
+def try_again(request: HttpRequest, import_id: int, number: int | None = None) -> HttpResponse:
+    """Every failed batch, or the one of that number."""
     face_import: Import = access.visible_import(request, import_id)
-    count = retry(face_import, access.actor(request))
+    count = retry(face_import, access.actor(request), number)
     noun = "batch is" if count == 1 else "batches are"
     if count:
         messages.success(request, f"{count} {noun} queued again.")
