@@ -4,9 +4,11 @@ A line that is down (the key refused, nobody reachable, the limit reached) stops
 once; then one request at a time tries it, so work goes on by itself once the trouble is mended.
 """
 
+import logging
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
@@ -14,6 +16,7 @@ from importers import pacing
 from importers.models import Batch, Environment, Exchange, PersonaLine
 from importers.persona import client, errors
 
+log = logging.getLogger(__name__)
 LOCAL_API_KEY = "persona_sandbox_local"
 LONGEST_PAUSE_SECONDS = 60
 
@@ -55,6 +58,16 @@ def try_at_once() -> None:
 
 
 def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
+    _log(exchange, batch)
+    with transaction.atomic():
+        _keep(exchange, batch)
+        if exchange.rate_limit:
+            pacing.learn(where, exchange.rate_limit)
+        if not _only_lists_are_refused(exchange):
+            _note_whether_it_is_up(exchange, where)
+
+
+def _keep(exchange: client.Exchange, batch: Batch | None) -> None:
     error = exchange.error
     Exchange.objects.create(
         milliseconds=round(exchange.seconds * 1000),
@@ -66,10 +79,10 @@ def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
         error_detail=error.detail if error else "",
         batch=batch,
     )
-    if exchange.rate_limit:
-        pacing.learn(where, exchange.rate_limit)
-    if _only_lists_are_refused(exchange):
-        return
+
+
+def _note_whether_it_is_up(exchange: client.Exchange, where: str) -> None:
+    error = exchange.error
     if isinstance(error, errors.KeyRefused):
         _pause(where, "key_refused", exchange.method, error)
     elif isinstance(error, errors.RateLimited):
@@ -78,6 +91,21 @@ def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
         _pause(where, "unreachable", exchange.method, error)
     else:
         _clear(where, exchange.method)
+
+
+def _log(exchange: client.Exchange, batch: Batch | None) -> None:
+    """Every send and all trouble; what merely asks and is answered only where DEBUG is logged."""
+    routine = exchange.method == "GET" and not exchange.error
+    log.log(
+        logging.DEBUG if routine else logging.WARNING if exchange.error else logging.INFO,
+        *("%s %s: %s", exchange.method, exchange.path, exchange.error or exchange.status),
+        extra={
+            "batch": batch and batch.pk,
+            "request_id": exchange.request_id,
+            "status": exchange.status,
+            "milliseconds": round(exchange.seconds * 1000),
+        },
+    )
 
 
 def _only_lists_are_refused(exchange: client.Exchange) -> bool:

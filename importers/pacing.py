@@ -3,16 +3,18 @@
 Persona allows a number of requests a minute to all keys of an environment together, and the
 customer's live identity checks draw on the same (https://docs.withpersona.com/rate-limiting). We
 take at most PERSONA_RATE_SHARE of it, and nothing while less than 15 % is left to anybody. With
-a share of 1, which says that nobody else needs it, there is no such floor. Time is the database's.
+a share of 1, which says that nobody else needs it, we go on until nothing is left. A twentieth of
+our share is kept from sending, for following what is sent already. Time is the database's.
 """
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper, QuerySet
+from django.db.models import Case, DateTimeField, ExpressionWrapper, F, Q, QuerySet, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
@@ -22,6 +24,7 @@ from importers.persona.answers import RateLimit
 WINDOW = timedelta(seconds=60)
 TRIAL = timedelta(seconds=30)  # for the one request that tries a line that was down
 FLOOR = 0.15
+PART_FOR_POLLS = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Share:
     ends_in: timedelta = field(default=timedelta(), compare=False)
 
 
-def take(environment: str) -> timedelta:
+def take(environment: str, *, to_send: bool = False) -> timedelta:
     """Takes one request from our share: zero, or how long to wait before asking again."""
     with transaction.atomic():
         PersonaLine.objects.get_or_create(environment=environment)
@@ -43,9 +46,9 @@ def take(environment: str) -> timedelta:
             return line.paused_until - now
         if line.window_ends_at is None or line.window_ends_at <= now:
             line.window_ends_at, line.taken = now + WINDOW, 0
-        if line.taken >= _allowed(line):
+        if line.taken >= (_allowed_to_send(line) if to_send else _allowed(line)):
             return line.window_ends_at - now
-        if line.resets_at and line.resets_at > now and _below_floor(line):
+        if line.resets_at and line.resets_at > now and _too_little_is_left(line):
             return line.resets_at - now
         line.taken += 1
         line.paused_until = now + TRIAL if line.problem else None
@@ -59,12 +62,20 @@ def take_turn(environment: str, space: timedelta) -> bool:
     return bool(line.exclude(next_poll_at__gt=Now()).update(next_poll_at=after(space)))
 
 
+def space_of_polls(environment: str) -> timedelta:
+    """How far apart polls are that take no more than their part."""
+    return WINDOW / (PART_FOR_POLLS * share(environment).allowed)
+
+
 def learn(environment: str, told: RateLimit) -> None:
-    """Notes what Persona said of the limit on an answer."""
+    """Notes what Persona said of the limit on an answer; until the reset, the least is true."""
+    remaining = max(told.remaining, 0)
+    knows_better = Q(resets_at__gt=Now(), remaining__lt=remaining)  # from a later request
+    reset = after(timedelta(seconds=max(told.reset_seconds, 0)))
     PersonaLine.objects.filter(environment=environment).update(
         limit=max(told.limit, 1),
-        remaining=max(told.remaining, 0),
-        resets_at=after(timedelta(seconds=max(told.reset_seconds, 0))),
+        remaining=Case(When(knows_better, then=F("remaining")), default=remaining),
+        resets_at=Case(When(knows_better, then=F("resets_at")), default=reset),
     )
 
 
@@ -95,7 +106,13 @@ def _allowed(line: PersonaLine) -> int:
     return max(1, int(line.limit * settings.PERSONA_RATE_SHARE))
 
 
-def _below_floor(line: PersonaLine) -> bool:
-    if settings.PERSONA_RATE_SHARE >= 1 or line.remaining is None:
+def _allowed_to_send(line: PersonaLine) -> int:
+    allowed = _allowed(line)
+    return max(1, allowed - math.ceil(allowed * PART_FOR_POLLS))
+
+
+def _too_little_is_left(line: PersonaLine) -> bool:
+    if line.remaining is None:
         return False
-    return line.remaining < line.limit * FLOOR
+    least = 1 if settings.PERSONA_RATE_SHARE >= 1 else line.limit * FLOOR
+    return line.remaining < least

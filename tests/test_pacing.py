@@ -82,6 +82,22 @@ class TestOurShare:
         assert len(persona.requests()) == 3
 
 
+class TestThePartForPolls:
+    @pytest.mark.parametrize(("share", "to_send"), [(0.01, 2), (0.1, 28), (0.5, 142), (1, 285)])
+    def test_is_a_twentieth_that_sending_leaves(
+        self, settings: Settings, share: float, to_send: int
+    ) -> None:
+        settings.PERSONA_RATE_SHARE = share
+        sent = [pacing.take(LOCAL, to_send=True) == AT_ONCE for _ in range(to_send + 1)]
+        assert sent == [True] * to_send + [False]
+        assert take(1) == [True]
+
+    def test_leaves_sending_one_request_at_least(self, settings: Settings) -> None:
+        settings.PERSONA_RATE_SHARE = 0.01
+        PersonaLine.objects.create(environment=LOCAL, limit=20)
+        assert pacing.take(LOCAL, to_send=True) == AT_ONCE
+
+
 class TestWhatPersonaTells:
     def test_of_the_limit_is_the_measure_of_our_share(self) -> None:
         pacing.take(LOCAL)
@@ -108,7 +124,26 @@ class TestWhatPersonaTells:
         take(5)
         assert pacing.share(LOCAL).taken == 1
 
-    @pytest.mark.parametrize("remaining", [14, 1, 0])
+    def test_of_nothing_left_stops_also_those_to_whom_all_of_it_belongs(
+        self, settings: Settings
+    ) -> None:
+        settings.PERSONA_RATE_SHARE = 1.0
+        pacing.take(LOCAL)
+        pacing.learn(LOCAL, RateLimit(limit=100, remaining=0, reset_seconds=53))
+        assert about(53, pacing.take(LOCAL))
+        PersonaLine.objects.update(resets_at=Now())
+        assert pacing.take(LOCAL) == AT_ONCE
+
+    def test_in_answers_that_overtook_each_other_is_the_least_until_the_reset(self) -> None:
+        pacing.take(LOCAL)
+        for remaining in (80, 20, 50):
+            pacing.learn(LOCAL, RateLimit(limit=100, remaining=remaining, reset_seconds=53))
+        assert PersonaLine.objects.get().remaining == 20
+        PersonaLine.objects.update(resets_at=Now())
+        pacing.learn(LOCAL, RateLimit(limit=100, remaining=99, reset_seconds=60))
+        assert PersonaLine.objects.get().remaining == 99
+
+    @pytest.mark.parametrize("remaining", [14, 1])
     def test_stops_nobody_to_whom_all_of_it_belongs(
         self, settings: Settings, remaining: int
     ) -> None:

@@ -585,7 +585,7 @@ class TestTheWalk:
     ) -> None:
         sent = in_doubt(made=True)
         strangers(120, seconds_from_now=300)
-        PersonaLine.objects.update(window_ends_at=Now() + timedelta(seconds=60), taken=149)
+        PersonaLine.objects.update(window_ends_at=Now() + timedelta(seconds=60), taken=141)
         assert send_next(OWNER)
         assert asked(persona) == 1
         batch = the_only(sent)

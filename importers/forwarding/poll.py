@@ -19,7 +19,6 @@ from importers.persona.answers import Importer, Status
 
 State = Batch.State
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=60)
-PART_FOR_POLLS = 0.05  # of our share
 ENDS = {Status.READY: State.DONE, Status.ERRORED: State.ERRORED}
 
 
@@ -47,10 +46,10 @@ def poll() -> bool:
 
 
 def _space(environment: str) -> timedelta:
-    """While batches wait to be sent, following the others takes a twentieth of our share."""
+    """While batches wait to be sent, following the others takes its part alone."""
     if not Batch.objects.of_environment(environment).to_send().exists():
         return SOONEST
-    return max(SOONEST, pacing.WINDOW / (PART_FOR_POLLS * pacing.share(environment).allowed))
+    return max(SOONEST, pacing.space_of_polls(environment))
 
 
 def _observe_all(faces: list[Importer], missing: dict[str, None]) -> int:

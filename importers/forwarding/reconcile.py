@@ -129,7 +129,7 @@ def _made_in(begin: datetime, end: datetime, batch: Batch) -> tuple[list[Importe
     found: list[Importer] = []
     after = ""
     for _ in range(MOST_PAGES):
-        if after and pacing.take(connection.environment()):
+        if after and pacing.take(connection.environment(), to_send=True):
             raise TooEarly
         page = persona.importers_page(after)
         found += [row for row in page.faces if begin <= (row.created_at or begin) <= end]

@@ -44,7 +44,9 @@ def send_next(owner: str) -> bool:
     where = connection.environment()
     if control.is_paused():
         return False
-    if not Batch.objects.of_environment(where).to_send().exists() or pacing.take(where):
+    if not Batch.objects.of_environment(where).to_send().exists():
+        return False
+    if pacing.take(where, to_send=True):
         return False
     batch = claim(owner)
     if batch is None:
@@ -83,7 +85,6 @@ def _send(batch: Batch) -> None:
         _record_step(batch, policy.seal_is_broken(broken.reason, before))
         return
     except Unreadable as trouble:
-        log.warning("batch %s: %s", batch.pk, trouble)
         _record_step(batch, policy.after_unreadable(str(trouble), before, missing=trouble.missing))
         return
     try:
@@ -91,11 +92,9 @@ def _send(batch: Batch) -> None:
             batch.face_import.face_list.persona_id, files, str(batch.idempotency_key)
         )
     except errors.PersonaError as error:
-        log.warning("batch %s: %s (request %s)", batch.pk, error, error.request_id or "-")
         step = policy.after(error, before)
         _record_step(batch, step, **({} if step.is_held else {"tried_until": Now()}))
     else:
-        log.info("batch %s: importer %s", batch.pk, importer.id)
         _record_answer(batch, importer)
 
 
@@ -110,7 +109,6 @@ def _look(batch: Batch) -> None:
         _record_step(batch, policy.look_later("Looking for it at Persona.", before))
     else:
         found = looked.found
-        log.info("batch %s: %s importers could be its own", batch.pk, len(found))
         if len(found) == 1 and looked.is_sure and reconcile.fits(batch, found[0]):
             _record_answer(batch, found[0])
             return
@@ -158,6 +156,7 @@ def _sealed_file(image: Image) -> ImageFile:
 
 
 def _record_answer(batch: Batch, importer: Importer) -> None:
+    log.info("batch %s: importer %s", batch.pk, importer.id, extra={"batch": batch.pk})
     values: dict[str, object] = {
         "importer_id": importer.id,
         "persona_status": importer.raw_status,
@@ -178,6 +177,7 @@ def _record_answer(batch: Batch, importer: Importer) -> None:
 
 
 def _record_step(batch: Batch, step: policy.Step, **values: object) -> None:
+    log.warning("batch %s: %s, %s", batch.pk, step.state, step.problem, extra={"batch": batch.pk})
     values |= {
         "problem": step.problem,
         "problem_detail": step.sentence,
