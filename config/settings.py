@@ -8,7 +8,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from config import env
+from config import env, storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -110,14 +110,8 @@ CACHES = {
 }
 
 # Images lie outside every public path; only a view that checks shows them.
-MEDIA_FOLDER = env.text("MEDIA_STORAGE", f"file:{VAR_DIR / 'media'}").removeprefix("file:")
-if not Path(MEDIA_FOLDER).is_absolute():
-    raise ImproperlyConfigured("MEDIA_STORAGE must be file:/ and the path of a folder.")
 STORAGES = {
-    "default": {
-        "BACKEND": "importers.storage.DurableFileStorage",
-        "OPTIONS": {"location": MEDIA_FOLDER},
-    },
+    "default": storage.of_images(VAR_DIR / "media"),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

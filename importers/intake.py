@@ -100,24 +100,39 @@ def discard(draft: Import, actor: Actor) -> None:
     sweep(draft)
 
 
-def sweep(of_import: Import, *, older_than: timedelta = timedelta()) -> None:
+def sweep(of_import: Import) -> None:
     """Removes stored files that no row names: what a crash or a discarded draft left behind.
 
-    While files may still arrive, `older_than` spares those whose row is yet to be written.
+    What can't be removed now is left to the worker's sweep.
     """
-    folder = _folder(of_import)
-    stored = default_storage.listdir(folder)[1] if default_storage.exists(folder) else []
-    named = set(of_import.files.values_list("storage_key", flat=True))
-    for key in {f"{folder}/{name}" for name in stored} - named:
-        if not older_than or _age(key) >= older_than:
-            _delete(key)
+    try:
+        _sweep(of_import)
+    except OSError as error:
+        log.warning("import %s could not be swept: %s", of_import.pk, type(error).__name__)
 
 
 def sweep_all() -> None:
     """Sweeps what may have been left behind lately; the worker does it now and then."""
     lately = Q(state=Import.State.DRAFT) | Q(created_at__gt=datetime.now(UTC) - SWEPT_FOR)
     for of_import in Import.objects.filter(lately).iterator():
-        sweep(of_import, older_than=ARRIVING_AT_MOST)
+        _sweep(of_import, older_than=ARRIVING_AT_MOST)
+
+
+def _sweep(of_import: Import, *, older_than: timedelta = timedelta()) -> None:
+    """While files may still arrive, `older_than` spares those whose row is yet to be written."""
+    stored = _stored(of_import)
+    named = set(of_import.files.values_list("storage_key", flat=True))
+    for key in stored - named:
+        if not older_than or _age(key) >= older_than:
+            _delete(key)
+
+
+def _stored(of_import: Import) -> set[str]:
+    folder = _folder(of_import)
+    try:
+        return {f"{folder}/{name}" for name in default_storage.listdir(folder)[1]}
+    except FileNotFoundError:  # no image of it was stored yet
+        return set()
 
 
 def _accept(draft: Import, name: str, data: bytes, facts: Facts, actor: Actor) -> Taken:

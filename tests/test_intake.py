@@ -571,6 +571,7 @@ class TestSweeping:
 
     def test_an_import_without_any_stored_file_is_swept_in_peace(self, draft: Import) -> None:
         intake.sweep(draft)
+        intake.sweep_all()
         assert draft.is_draft
 
 

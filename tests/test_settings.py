@@ -121,7 +121,7 @@ class TestNonsense:
             ("MEDIA_STORAGE", "media"),
             ("MEDIA_STORAGE", "file:media"),
             ("MEDIA_STORAGE", "../media"),
-            ("MEDIA_STORAGE", "s3://bucket/prefix"),
+            ("MEDIA_STORAGE", "https://bucket/prefix"),
         ],
     )
     def test_a_wrong_value_is_refused_by_its_name(self, name: str, value: str, load: Load) -> None:
@@ -137,17 +137,12 @@ class TestNonsense:
             ("BATCH_MAX_BYTES", "10_000_000", 10_000_000),
             ("PERSONA_KEY_LIFE_HOURS", "24", 24),
             ("PERSONA_VERSION", "2023-01-05", "2023-01-05"),
-            ("MEDIA_STORAGE", "file:/srv/faces", None),
         ],
     )
     def test_a_right_value_is_taken(
         self, name: str, value: str, expected: object, load: Load
     ) -> None:
-        settings = load(**(PRODUCTION | {name: value}))
-        if name == "MEDIA_STORAGE":
-            assert settings.STORAGES["default"]["OPTIONS"] == {"location": "/srv/faces"}
-        else:
-            assert getattr(settings, name) == expected
+        assert getattr(load(**(PRODUCTION | {name: value})), name) == expected
 
     @pytest.mark.parametrize("word", ["1", "TRUE", "yes", "On"])
     def test_truth_has_several_words(self, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +163,112 @@ class TestNonsense:
         assert settings.PERSONA_BASE_URL == "https://api.withpersona.com/api/v1"
         assert settings.ALLOWED_HOSTS == ["localhost", "127.0.0.1", "[::1]"]
         assert settings.DEBUG is False
+
+
+class TestWhereImagesLie:
+    AWS_KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "made up"}
+
+    @staticmethod
+    def images(load: Load, **environment: str) -> tuple[str, dict[str, str]]:
+        described = load(**(PRODUCTION | environment)).STORAGES["default"]
+        return described["BACKEND"].rpartition(".")[2], described["OPTIONS"]
+
+    def test_by_default_in_a_folder_outside_what_is_served(
+        self, load: Load, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "var" / "media"
+        assert self.images(load) == ("DurableFileStorage", {"location": str(folder)})
+        assert not folder.is_relative_to(load(**PRODUCTION).STATIC_ROOT)
+
+    def test_in_a_folder_of_ones_own(self, load: Load) -> None:
+        _, options = self.images(load, MEDIA_STORAGE="file:/srv/faces")
+        assert options == {"location": "/srv/faces"}
+
+    @pytest.mark.parametrize(
+        ("address", "expected"),
+        [
+            ("s3://faces", {"bucket_name": "faces"}),
+            ("s3://faces/", {"bucket_name": "faces"}),
+            ("s3://my.faces-1/a", {"bucket_name": "my.faces-1", "location": "a"}),
+            ("s3://faces/a/b=c_d/", {"bucket_name": "faces", "location": "a/b=c_d"}),
+        ],
+    )
+    def test_in_a_bucket_where_boto3_looks_for_all_that_is_not_given(
+        self, address: str, expected: dict[str, str], load: Load
+    ) -> None:
+        assert self.images(load, MEDIA_STORAGE=address) == ("PrivateS3Storage", expected)
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            *("s3:", "s3://", "s3:///prefix", "s3:faces", "s3:/faces", "s3://-faces/a"),
+            *("s3://faces//a", "s3://faces/../a", "s3://faces/.", "s3://faces/a b"),
+            *("s3://faces?region=x", "s3://AKID:secret@faces/a", "s3://faces:9000/a"),
+        ],
+    )
+    def test_what_is_no_bucket_is_refused_and_not_repeated(self, address: str, load: Load) -> None:
+        told = refusal(load, **(PRODUCTION | {"MEDIA_STORAGE": address}))
+        assert told.startswith("MEDIA_STORAGE must be s3://bucket/prefix: ")
+        assert "secret" not in told
+
+    def test_what_is_neither_folder_nor_bucket_is_told_both(self, load: Load) -> None:
+        told = refusal(load, **(PRODUCTION | {"MEDIA_STORAGE": "gs://faces"}))
+        assert told == "MEDIA_STORAGE must be file:/… (a folder) or s3://bucket/prefix."
+
+    def test_the_usual_variables_say_who_asks_and_where(self, load: Load) -> None:
+        _, options = self.images(
+            load,
+            MEDIA_STORAGE="s3://faces/a",
+            AWS_REGION="eu-central-1",
+            AWS_DEFAULT_REGION="us-east-1",
+            AWS_ENDPOINT_URL="https://all.example",
+            AWS_ENDPOINT_URL_S3="https://s3.example:9000",
+            AWS_SESSION_TOKEN="token",
+            **self.AWS_KEYS,
+        )
+        assert options == {
+            "bucket_name": "faces",
+            "location": "a",
+            "endpoint_url": "https://s3.example:9000",
+            "region_name": "eu-central-1",
+            "access_key": "AKID",
+            "secret_key": "made up",
+            "security_token": "token",
+        }
+
+    def test_the_names_that_others_use_are_understood_too(self, load: Load) -> None:
+        others = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "https://all.example/s3"}
+        _, options = self.images(load, MEDIA_STORAGE="s3://faces", **others)
+        assert options["region_name"] == "us-east-1"
+        assert options["endpoint_url"] == "https://all.example/s3"
+
+    def test_the_keys_may_lie_in_files(self, load: Load, tmp_path: Path) -> None:
+        for name, value in self.AWS_KEYS.items():
+            (tmp_path / name).write_text(f"{value}\n")
+        files = {f"{name}_FILE": str(tmp_path / name) for name in self.AWS_KEYS}
+        _, options = self.images(load, MEDIA_STORAGE="s3://faces", **files)
+        assert (options["access_key"], options["secret_key"]) == ("AKID", "made up")
+
+    @pytest.mark.parametrize("name", AWS_KEYS)
+    def test_half_a_pair_of_keys_is_refused(self, name: str, load: Load) -> None:
+        half = {name: self.AWS_KEYS[name], "MEDIA_STORAGE": "s3://faces"}
+        told = refusal(load, **(PRODUCTION | half))
+        assert told.startswith("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together")
+        assert self.AWS_KEYS[name] not in told
+
+    @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+    @pytest.mark.parametrize("address", ["minio:9000", "ftp://minio", "https://key:secret@minio"])
+    def test_an_endpoint_that_is_no_address_is_refused(
+        self, name: str, address: str, load: Load
+    ) -> None:
+        told = refusal(load, **(PRODUCTION | {"MEDIA_STORAGE": "s3://faces", name: address}))
+        assert told == f"{name} must be like https://s3.example.org."
+
+    def test_with_images_in_a_folder_the_usual_variables_are_nobodys_business(
+        self, load: Load
+    ) -> None:
+        backend, _ = self.images(load, AWS_ACCESS_KEY_ID="AKID", AWS_ENDPOINT_URL="nonsense")
+        assert backend == "DurableFileStorage"
 
 
 class TestPersonasAddress:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -253,7 +252,6 @@ def test_an_impossible_number_is_not_found_either(path: str, signed_in: Client) 
 @pytest.mark.parametrize("path", ["/media/", "/var/secret-key", "/media/imports/1/a.jpg"])
 def test_no_address_leads_to_the_stored_files(path: str, signed_in: Client) -> None:
     assert signed_in.get(path).status_code == 404
-    assert not str(project.MEDIA_FOLDER).startswith(str(project.STATIC_ROOT))
 
 
 def unhosted(client: Client, draft: Import) -> Any:

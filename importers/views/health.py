@@ -25,9 +25,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     except DatabaseError:
         parts["database"] = False
     try:
-        default_storage.listdir("")
-    except FileNotFoundError:
-        pass  # nothing was stored yet
+        default_storage.probe()  # type: ignore[attr-defined]  # both of ours have it
     except OSError:
         parts["storage"] = False
     return JsonResponse(parts, status=200 if all(parts.values()) else 503)

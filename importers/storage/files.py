@@ -1,5 +1,6 @@
-"""Where images lie: a file storage whose saved file outlives a power cut."""
+"""Images in a folder: a file storage whose saved file outlives a power cut."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,14 @@ from django.core.files.storage import FileSystemStorage
 
 class DurableFileStorage(FileSystemStorage):
     """Django's file storage, with the file and every folder on its way flushed to the disk."""
+
+    def probe(self) -> None:
+        """Raises OSError where the folder, or the one that it would be made in, takes no file."""
+        folder = Path(self.location)
+        while not folder.exists():
+            folder = folder.parent
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "The folder of images can't be written.")
 
     def _save(self, name: str, content: Any) -> str:
         saved: str = super()._save(name, content)  # type: ignore[misc]

@@ -1,0 +1,56 @@
+"""Where images lie, from MEDIA_STORAGE: a folder, or a bucket of S3-compatible storage."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config import env
+
+
+def of_images(own_folder: Path) -> dict[str, Any]:
+    """The storage as Django's STORAGES describes it."""
+    address = env.text("MEDIA_STORAGE", f"file:{own_folder}")
+    if address.startswith("s3:"):
+        return _bucket(address)
+    folder = address.removeprefix("file:")
+    if not Path(folder).is_absolute():
+        raise ImproperlyConfigured(
+            "MEDIA_STORAGE must be file:/… (a folder) or s3://bucket/prefix."
+        )
+    return {"BACKEND": "importers.storage.DurableFileStorage", "OPTIONS": {"location": folder}}
+
+
+def _bucket(address: str) -> dict[str, Any]:
+    """What is not given here (an instance's role, say) boto3 looks for where it always does."""
+    found = re.fullmatch(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)((?:/[A-Za-z0-9_=.-]+)*)/?", address)
+    if not found or {".", ".."} & set(address.split("/")):
+        raise ImproperlyConfigured(
+            "MEDIA_STORAGE must be s3://bucket/prefix: a bucket's name and, if you like, a prefix "
+            "of letters, digits and . _ = - between slashes."
+        )
+    options = {
+        "bucket_name": found[1],
+        "location": found[2].removeprefix("/"),
+        "endpoint_url": _endpoint(),
+        "region_name": env.text("AWS_REGION") or env.text("AWS_DEFAULT_REGION"),
+        "access_key": env.text("AWS_ACCESS_KEY_ID"),
+        "secret_key": env.text("AWS_SECRET_ACCESS_KEY"),
+        "security_token": env.text("AWS_SESSION_TOKEN"),
+    }
+    if bool(options["access_key"]) != bool(options["secret_key"]):
+        raise ImproperlyConfigured(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: one of them is not set."
+        )
+    given = {name: value for name, value in options.items() if value}
+    return {"BACKEND": "importers.storage.s3.PrivateS3Storage", "OPTIONS": given}
+
+
+def _endpoint() -> str:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if address := env.text(name):
+            if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", address):
+                raise ImproperlyConfigured(f"{name} must be like https://s3.example.org.")
+            return address
+    return ""

@@ -1,0 +1,62 @@
+"""The two addresses that a load balancer asks; with images in a bucket: `test_storage.py`."""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from importers.forwarding import worker
+
+pytestmark = pytest.mark.django_db
+ALL = {"database": True, "storage": True, "worker": True}
+
+
+@pytest.fixture
+def working() -> None:
+    worker.show_alive("the test's worker")
+
+
+def test_it_is_alive(client: Client) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"alive\n")
+
+
+def test_it_is_ready_before_the_first_image_and_makes_nothing(
+    client: Client, working: None, media: Path
+) -> None:
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, ALL)
+    assert not media.exists()
+
+
+def test_it_is_ready_once_there_are_images(client: Client, working: None, media: Path) -> None:
+    (media / "imports").mkdir(parents=True)
+    assert client.get("/readyz").json() == ALL
+
+
+def test_without_a_worker_it_is_not_ready_and_says_so(client: Client) -> None:
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, ALL | {"worker": False})
+
+
+def test_where_the_folder_is_a_file_it_is_not_ready(
+    client: Client, working: None, media: Path
+) -> None:
+    media.write_text("not a folder")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, ALL | {"storage": False})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("exists", [True, False])
+def test_where_nothing_can_be_written_it_is_not_ready(
+    exists: bool, client: Client, working: None, media: Path
+) -> None:
+    closed = media if exists else media.parent
+    closed.mkdir(exist_ok=True)
+    closed.chmod(0o500)
+    try:
+        assert client.get("/readyz").json() == ALL | {"storage": False}
+    finally:
+        closed.chmod(0o700)
