@@ -14,7 +14,6 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.db import connection as database
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from importers import audit, connection, consent, facelists, images, pacing
@@ -42,13 +41,10 @@ class Unreadable(Exception):
 def send_next(owner: str) -> bool:
     """Sends the batch that is due first, if there is one and our share allows; whether it did."""
     where = connection.environment()
-    if control.is_paused():
+    if not Batch.objects.of_environment(where).to_send().exists() or control.is_paused():
         return False
-    if not Batch.objects.of_environment(where).to_send().exists():
-        return False
-    if pacing.take(where, to_send=True):
-        return False
-    batch = claim(owner)
+    with transaction.atomic():
+        batch = None if pacing.take(where, to_send=True) else claim(owner)
     if batch is None:
         return False
     work = _look if batch.look_first else _send
@@ -127,9 +123,9 @@ def _key_lives(batch: Batch) -> bool:
     """Whether Persona surely still remembers the key of a batch that may have arrived."""
     longest_send = timedelta(seconds=2 * settings.PERSONA_TIMEOUT_SECONDS + 30)
     life = timedelta(hours=settings.PERSONA_KEY_LIFE_HOURS) - longest_send
-    in_doubt = Q(may_have_arrived=True) | Q(state=State.SENDING)  # left so by a worker that died
-    rows = Batch.objects.filter(in_doubt, pk=batch.pk)
-    return not rows.filter(first_sent_at__lt=Now() - life).exists()
+    is_in_doubt = batch.may_have_arrived or batch.state == State.SENDING  # left so by one that died
+    over = Batch.objects.filter(pk=batch.pk, first_sent_at__lt=Now() - life)
+    return not (is_in_doubt and over.exists())
 
 
 def _sealed_files(batch: Batch) -> list[ImageFile]:
