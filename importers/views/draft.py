@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from importers import access, consent, images, intake
+from importers import access, consent, images, intake, uploads
 from importers.forms import AttestationForm, FaceListForm, ShownForm
 from importers.forwarding import cut
 from importers.models import Image, Import
@@ -142,6 +142,8 @@ def _upload_one(request: HttpRequest, draft: Import) -> JsonResponse:
     file = request.FILES.get("file")
     announced = int(size) if size.isdecimal() and len(size) < 16 else 0
     arrived = file.size if file else 0
+    if not uploads.all_arrived(request):
+        return _refusal(507, "not_stored", NOT_STORED)
     if arrived != announced and not (file is None and announced > images.MOST_BYTES):
         return _refusal(400, "incomplete", INCOMPLETE)
     try:
@@ -158,7 +160,9 @@ def _upload_form(request: HttpRequest, draft: Import) -> HttpResponse:
     """Every file of a plain form; what became of them is told on the page that follows."""
     states: list[str] = []
     files = request.FILES.getlist("files")
-    if not files:
+    if not uploads.all_arrived(request):
+        messages.error(request, NOT_ALL_STORED)
+    elif not files:
         messages.error(request, "No file was chosen.")
     try:
         for file in files:

@@ -29,6 +29,8 @@ def _answer(
 ) -> HttpResponse:
     try:
         data = show(image, access.actor(request))
-    except OSError as error:
-        raise Http404("The stored image cannot be read.") from error
+    except FileNotFoundError as error:
+        raise Http404("The image is no longer in storage.") from error
+    except OSError:
+        return HttpResponse("The image can't be read from storage now.\n", "text/plain", 503)
     return HttpResponse(data, content_type=content_type, headers=HEADERS)
