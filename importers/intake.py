@@ -113,8 +113,10 @@ def sweep(of_import: Import) -> None:
 
 def sweep_all() -> None:
     """Sweeps what may have been left behind lately; the worker does it now and then."""
-    lately = Q(state=Import.State.DRAFT) | Q(created_at__gt=datetime.now(UTC) - SWEPT_FOR)
-    for of_import in Import.objects.filter(lately).iterator():
+    since = datetime.now(UTC) - SWEPT_FOR
+    discarded = Image.objects.filter(destroyed_at__gt=since).values("face_import")
+    lately = Q(created_at__gt=since) | Q(attestation__signed_at__gt=since) | Q(pk__in=discarded)
+    for of_import in Import.objects.filter(Q(state=Import.State.DRAFT) | lately).iterator():
         _sweep(of_import, older_than=ARRIVING_AT_MOST)
 
 

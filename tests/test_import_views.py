@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -638,6 +639,18 @@ class TestFaces:
         elif what == "lost from storage":
             default_storage.delete(image.storage_key)
         assert signed_in.get(reverse(name, args=[key])).status_code == 404
+        assert not AuditEvent.objects.filter(action="face.viewed").exists()
+
+    @pytest.mark.parametrize("name", ["image", "thumbnail"])
+    def test_what_cannot_be_read_now_is_said_to_be_there(
+        self, name: str, signed_in: Client, image: Image
+    ) -> None:
+        place = Path(default_storage.path(image.storage_key))
+        place.unlink()
+        place.mkdir()
+        answer = signed_in.get(reverse(name, args=[image.key]))
+        assert answer.status_code == 503
+        assert "can't be read from storage now" in answer.content.decode()
         assert not AuditEvent.objects.filter(action="face.viewed").exists()
 
 

@@ -19,6 +19,7 @@ from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.db import IntegrityError, connection
+from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from PIL import Image as Picture
@@ -837,3 +838,24 @@ def test_the_worker_sweeps_what_crashes_left_but_spares_what_may_be_arriving(
     intake.sweep_all()
 
     assert sorted(folder.iterdir()) == sorted([media / kept.storage_key, arriving])
+
+
+@pytest.mark.parametrize("end", ["discarded", "signed"])
+def test_an_old_draft_that_ended_lately_is_swept_too(
+    draft: Import, give: Callable[..., Taken], actor: Actor, media: Path, end: str
+) -> None:
+    """As after an outage of the storage at that very moment."""
+    give()
+    if end == "discarded":
+        intake.discard(draft, actor)
+    else:
+        submit(draft, actor)
+    Import.objects.update(created_at=Now() - timedelta(days=60))
+    left = media / f"imports/{draft.pk}" / "left-behind.jpg"
+    left.write_bytes(draw(2))
+    two_hours_ago = time.time() - 7200
+    os.utime(left, (two_hours_ago, two_hours_ago))
+
+    intake.sweep_all()
+
+    assert not left.exists()
