@@ -11,15 +11,15 @@ from uuid import UUID
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
 from importers import audit, connection, intake
 from importers.audit import Actor
-from importers.forwarding import worker
+from importers.forwarding import send, worker
 from importers.forwarding.retry import retry
 from importers.forwarding.send import LEASE, claim, keep_leases, send_next
 from importers.images import digest
@@ -832,6 +832,10 @@ class TestTheLastMomentItCanHaveArrived:
         assert (the_only(sent).problem, the_only(sent).tried_until) == ("unreachable", hour_ago)
 
 
+def the_database_is_away(*args: object, **kwargs: object) -> None:
+    raise OperationalError
+
+
 def the_hour_passes(sent: Import) -> datetime:
     """Since the last send that may have arrived; when that was."""
     sent.batches.update(tried_until=F("tried_until") - timedelta(hours=1))
@@ -841,9 +845,17 @@ def the_hour_passes(sent: Import) -> datetime:
 
 
 class TestALease:
-    def test_is_renewed_by_its_own_worker(self, make_import: Make, face_list: FaceList) -> None:
+    @pytest.fixture
+    def in_hand(self, monkeypatch: pytest.MonkeyPatch) -> set[int]:
+        """The batches that this process is sending."""
+        monkeypatch.setattr(send, "_in_hand", held := set[int]())
+        return held
+
+    def test_is_renewed_by_the_worker_that_has_it_in_hand(
+        self, make_import: Make, face_list: FaceList, in_hand: set[int]
+    ) -> None:
         make_import(face_list)
-        assert claim("mine")
+        in_hand |= {batch.pk} if (batch := claim("mine")) else set()
         the_lease_runs_out()
         keep_leases("mine")
         batch = Batch.objects.get()
@@ -852,9 +864,31 @@ class TestALease:
         assert abs(batch.lease_until - datetime.now(UTC) - LEASE) < second
         assert claim("another") is None
 
-    def test_is_not_renewed_by_another_worker(self, make_import: Make, face_list: FaceList) -> None:
+    def test_is_not_renewed_once_its_worker_let_go_of_it_without_a_record(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """As where the database goes away while Persona has the request."""
+        sent = make_import(known_list)
+        with monkeypatch.context() as away:
+            away.setattr(audit, "append", the_database_is_away)
+            with pytest.raises(OperationalError):
+                send_next("mine")
+        assert the_only(sent).state == State.SENDING
+        the_lease_runs_out()
+        keep_leases("mine")
+        assert send_next("another")
+        assert the_only(sent).state == State.IMPORTING
+        assert len(persona.ledger()) == 1
+
+    def test_is_not_renewed_by_another_worker(
+        self, make_import: Make, face_list: FaceList, in_hand: set[int]
+    ) -> None:
         make_import(face_list)
-        assert claim("another")
+        in_hand |= {batch.pk} if (batch := claim("another")) else set()
         the_lease_runs_out()
         before = Batch.objects.values().get()
         keep_leases("mine")
@@ -862,10 +896,10 @@ class TestALease:
 
     @pytest.mark.parametrize("state", [state for state in State if state != State.SENDING])
     def test_is_not_given_to_a_batch_that_is_not_being_sent(
-        self, make_import: Make, face_list: FaceList, state: Batch.State
+        self, make_import: Make, face_list: FaceList, in_hand: set[int], state: Batch.State
     ) -> None:
         make_import(face_list)
-        assert claim("mine")
+        in_hand |= {batch.pk} if (batch := claim("mine")) else set()
         Batch.objects.update(state=state, lease_until=None, importer_id="mprt_1")
         keep_leases("mine")
         assert Batch.objects.get().lease_until is None

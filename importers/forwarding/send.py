@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 State = Batch.State
 FIRST_POLL = timedelta(seconds=2)
 LEASE = timedelta(seconds=45)
+_in_hand: set[int] = set()
 
 
 class Unreadable(Exception):
@@ -47,8 +48,12 @@ def send_next(owner: str) -> bool:
         batch = None if pacing.take(where, to_send=True) else claim(owner)
     if batch is None:
         return False
-    work = _look if batch.look_first else _send
-    work(batch)
+    _in_hand.add(batch.pk)
+    try:
+        work = _look if batch.look_first else _send
+        work(batch)
+    finally:
+        _in_hand.discard(batch.pk)
     return True
 
 
@@ -68,8 +73,11 @@ def claim(owner: str) -> Batch | None:
 
 
 def keep_leases(owner: str) -> None:
-    """Renews the leases of a worker that is alive; call it well within LEASE."""
-    mine = Batch.objects.filter(state=State.SENDING, lease_owner=owner)
+    """Renews the leases of what this process has in hand; call it well within LEASE.
+
+    What it has let go without a record, for the database was away, is left to whoever comes.
+    """
+    mine = Batch.objects.filter(state=State.SENDING, lease_owner=owner, pk__in=list(_in_hand))
     mine.update(lease_until=pacing.after(LEASE))
 
 

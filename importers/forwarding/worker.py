@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
@@ -20,6 +21,7 @@ from importers.persona.errors import PersonaError
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5
+DATABASE_IS_AWAY = (OperationalError, InterfaceError)
 AFTER_DATABASE_TROUBLE_SECONDS = 2
 BEAT_SECONDS = 10
 SWEEP_EVERY_SECONDS = 3600
@@ -50,7 +52,7 @@ def run(stop: threading.Event, threads: int, *, until: Callable[[], bool] = lamb
     A thread that breaks stops the worker, so that whoever started it sees it and starts it anew.
     """
     owner = own_name()
-    connection.try_at_once()
+    _patiently(stop, connection.try_at_once)
     finished = threading.Event()
     with ThreadPoolExecutor(threads + 2) as pool:
         senders = [pool.submit(_in_thread, stop, lambda: send_next(owner)) for _ in range(threads)]
@@ -67,7 +69,8 @@ def run(stop: threading.Event, threads: int, *, until: Callable[[], bool] = lamb
             stop.set()
             wait(senders)  # under a lease that is kept until then
             finished.set()
-    Worker.objects.filter(name=owner).delete()
+    with suppress(*DATABASE_IS_AWAY):  # else it is forgotten in a while
+        Worker.objects.filter(name=owner).delete()
     for other in others:
         other.result()
 
@@ -118,14 +121,20 @@ def _in_thread(stop: threading.Event, work: Callable[[], bool]) -> None:
 
 
 def _repeat(stop: threading.Event, work: Callable[[], bool]) -> None:
-    """Works until told to stop; a database that is away for a while only makes it wait."""
+    """Works until told to stop."""
+    while not stop.is_set():
+        if not _patiently(stop, work):
+            stop.wait(IDLE_SECONDS)
+
+
+def _patiently[T](stop: threading.Event, work: Callable[[], T]) -> T | None:
+    """Works once; a database that is away for a while only makes it wait."""
     while not stop.is_set():
         try:
-            busy = work()
-        except (OperationalError, InterfaceError) as error:
+            return work()
+        except DATABASE_IS_AWAY as error:
             log.warning("database: %s", type(error).__name__)
             stop.wait(AFTER_DATABASE_TROUBLE_SECONDS)
-            busy = True
-        close_old_connections()
-        if not busy:
-            stop.wait(IDLE_SECONDS)
+        finally:
+            close_old_connections()
+    return None
