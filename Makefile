@@ -1,4 +1,4 @@
-.PHONY: run test lint format
+.PHONY: run test soak lint format
 
 run:
 	@sh .ci/python-env requirements.txt
@@ -7,6 +7,10 @@ run:
 # One file or one test: make test ARGS="tests/test_access.py -k stranger"
 test:
 	@sh .ci/test $(ARGS)
+
+# Workers killed many more times, through a larger import: about a quarter of an hour.
+soak:
+	@SOAK=True sh .ci/test tests/test_kill.py $(ARGS)
 
 lint: export DEBUG = True
 lint: export DATABASE_URL = sqlite://:memory:

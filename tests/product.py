@@ -1,6 +1,7 @@
 """The product as it is run: its own processes, database and files, for tests that kill them."""
 
 import os
+import secrets
 import signal
 import socket
 import sqlite3
@@ -8,32 +9,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import requests
 from django.conf import settings
+from psycopg.sql import SQL, Identifier
 
 START_SECONDS = 30
 
 
 class Product:
-    """One installation in a folder of its own, speaking to a Local Persona."""
+    """One installation with its images in a folder of its own, speaking to a Local Persona."""
 
-    def __init__(self, folder: Path, persona_url: str, password: str) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, persona_url: str, password: str, database_url: str, **options: str
+    ) -> None:
+        self._database_url = database_url
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._running: list[subprocess.Popen[bytes]] = []
-        self._environment = os.environ | {
+        given = {
             "DEBUG": "True",
             "PORT": str(self.port),
-            "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+            "DATABASE_URL": database_url,
             "MEDIA_STORAGE": f"file:{folder / 'media'}",
             "PERSONA_BASE_URL": persona_url,
             "PERSONA_API_KEY": "persona_sandbox_local",
             "DJANGO_SUPERUSER_PASSWORD": password,
         }
+        self._environment = os.environ | given | options
         self.manage("migrate", "--verbosity", "0")
         self.manage("createsuperuser", "--noinput", "--username", "officer", "--email", "o@o.test")
 
@@ -60,14 +68,21 @@ class Product:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(self.folder / "db.sqlite3", timeout=20)) as database, database:
-            return database.execute(sql).fetchall()
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What `sql` finds, or nothing where it only writes; what it writes is kept."""
+        with closing(self._connect()) as database, database:
+            found = database.execute(sql)
+            return found.fetchall() if found.description else []
 
     def stop(self) -> None:
         for process in self._running:
             if process.poll() is None:
                 self.kill(process)
+
+    def _connect(self) -> Any:
+        if self._database_url.startswith("sqlite:///"):
+            return sqlite3.connect(self._database_url.removeprefix("sqlite:///"), timeout=20)
+        return psycopg.connect(self._database_url)
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -81,12 +96,29 @@ class Product:
 
 
 @contextmanager
-def product(folder: Path, persona_url: str, password: str) -> Iterator[Product]:
-    installed = Product(folder, persona_url, password)
-    try:
-        yield installed
-    finally:
-        installed.stop()
+def product(
+    folder: Path, persona_url: str, password: str, *, server: str = "", **options: str
+) -> Iterator[Product]:
+    """On SQLite, or on a new database of the PostgreSQL `server`; with `options` as settings."""
+    own_file = nullcontext(f"sqlite:///{folder / 'db.sqlite3'}")
+    with _database(server) if server else own_file as database_url:
+        installed = Product(folder, persona_url, password, database_url, **options)
+        try:
+            yield installed
+        finally:
+            installed.stop()
+
+
+@contextmanager
+def _database(server: str) -> Iterator[str]:
+    name = f"product_{secrets.token_hex(4)}"
+    with closing(psycopg.connect(server, autocommit=True)) as administration:
+        administration.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        try:
+            yield urlsplit(server)._replace(path=name).geturl()
+        finally:
+            drop = SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name))
+            administration.execute(drop)
 
 
 def _free_port() -> int:
