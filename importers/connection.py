@@ -5,11 +5,11 @@ once; then one request at a time tries it, so work goes on by itself once the tr
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
 from django.db.models.functions import Coalesce, Now
 
 from importers import pacing
@@ -63,6 +63,8 @@ def _record(exchange: client.Exchange, where: str, batch: Batch | None) -> None:
         _keep(exchange, batch)
         if exchange.rate_limit:
             pacing.learn(where, exchange.rate_limit)
+        if exchange.date:
+            _compare_clocks(where, exchange.date)
         if not _only_lists_are_refused(exchange):
             _note_whether_it_is_up(exchange, where)
 
@@ -79,6 +81,12 @@ def _keep(exchange: client.Exchange, batch: Batch | None) -> None:
         error_detail=error.detail if error else "",
         batch=batch,
     )
+
+
+def _compare_clocks(where: str, date: datetime) -> None:
+    """How far Persona's clock is ahead of the database's, to a second and the answer's way here."""
+    ahead = ExpressionWrapper(Value(date, DateTimeField()) - Now(), DurationField())
+    PersonaLine.objects.filter(environment=where).update(clock_ahead=ahead)
 
 
 def _note_whether_it_is_up(exchange: client.Exchange, where: str) -> None:

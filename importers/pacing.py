@@ -1,10 +1,11 @@
 """Our share of Persona's rate limit, common to all workers through one row.
 
 Persona allows a number of requests a minute to all keys of an environment together, and the
-customer's live identity checks draw on the same (https://docs.withpersona.com/rate-limiting). We
-take at most PERSONA_RATE_SHARE of it, and nothing while less than 15 % is left to anybody. With
-a share of 1, which says that nobody else needs it, we go on until nothing is left. A twentieth of
-our share is kept from sending, for following what is sent already. Time is the database's.
+customer's live identity checks draw on the same (https://docs.withpersona.com/rate-limiting). In
+whatever 60 seconds we take at most PERSONA_RATE_SHARE of it, and nothing while less than 15 % is
+left to anybody; with a share of 1, which says that nobody else needs it, we go on until nothing is
+left. A twentieth of our share is kept from sending, for following what is sent already. Time is
+the database's.
 """
 
 import math
@@ -21,7 +22,8 @@ from django.db.models.functions import Now
 from importers.models import PersonaLine
 from importers.persona.answers import RateLimit
 
-WINDOW = timedelta(seconds=60)
+SECONDS = 60
+WINDOW = timedelta(seconds=SECONDS)
 TRIAL = timedelta(seconds=30)  # for the one request that tries a line that was down
 FLOOR = 0.15
 PART_FOR_POLLS = 0.05
@@ -29,7 +31,7 @@ PART_FOR_POLLS = 0.05
 
 @dataclass(frozen=True)
 class Share:
-    """What we have taken of our share in this window, and when a new one begins."""
+    """What we have taken of our share within the last minute, and when some of it is free again."""
 
     taken: int
     allowed: int
@@ -44,15 +46,15 @@ def take(environment: str, *, to_send: bool = False) -> timedelta:
         line, now = _and_now(_with_now().select_for_update().get(environment=environment))
         if line.paused_until and line.paused_until > now:
             return line.paused_until - now
-        if line.window_ends_at is None or line.window_ends_at <= now:
-            line.window_ends_at, line.taken = now + WINDOW, 0
-        if line.taken >= (_allowed_to_send(line) if to_send else _allowed(line)):
-            return line.window_ends_at - now
+        recent = _recent(line, now)
+        if sum(recent.values()) >= (_allowed_to_send(line) if to_send else _allowed(line)):
+            return _until_one_leaves(recent, now)
         if line.resets_at and line.resets_at > now and _too_little_is_left(line):
             return line.resets_at - now
-        line.taken += 1
+        second = int(now.timestamp())
+        line.recent = recent | {second: recent.get(second, 0) + 1}
         line.paused_until = now + TRIAL if line.problem else None
-        line.save(update_fields=["window_ends_at", "taken", "paused_until"])
+        line.save(update_fields=["recent", "paused_until"])
     return timedelta()
 
 
@@ -82,10 +84,13 @@ def learn(environment: str, told: RateLimit) -> None:
 def share(environment: str) -> Share:
     """Reading it writes nothing."""
     row = _with_now().filter(environment=environment).first()
-    line, now = _and_now(row) if row else (PersonaLine(), None)
-    if now is None or line.window_ends_at is None or line.window_ends_at <= now:
+    if row is None:
+        line = PersonaLine()
         return Share(0, _allowed(line), line.limit)
-    return Share(line.taken, _allowed(line), line.limit, line.window_ends_at - now)
+    line, now = _and_now(row)
+    recent = _recent(line, now)
+    ends_in = _until_one_leaves(recent, now) if recent else timedelta()
+    return Share(sum(recent.values()), _allowed(line), line.limit, ends_in)
 
 
 def after(delay: timedelta) -> Combinable:
@@ -100,6 +105,17 @@ def _with_now() -> QuerySet[Any]:
 
 def _and_now(row: Any) -> tuple[PersonaLine, datetime]:
     return row, row.now
+
+
+def _recent(line: PersonaLine, now: datetime) -> dict[int, int]:
+    """How many requests were taken in each second of the last minute."""
+    second = int(now.timestamp())
+    taken = {int(then): count for then, count in line.recent.items()}
+    return {then: count for then, count in taken.items() if second - SECONDS <= then <= second}
+
+
+def _until_one_leaves(recent: dict[int, int], now: datetime) -> timedelta:
+    return timedelta(seconds=min(recent) + SECONDS + 1 - now.timestamp())
 
 
 def _allowed(line: PersonaLine) -> int:

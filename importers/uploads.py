@@ -3,7 +3,6 @@
 from typing import Any, NoReturn
 
 from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
-from django.http import HttpRequest
 
 from importers.images import MOST_BYTES
 
@@ -37,6 +36,6 @@ class BoundedFileUploadHandler(TemporaryFileUploadHandler):
         raise SkipFile
 
 
-def all_arrived(request: HttpRequest) -> bool:
+def all_arrived(request: object) -> bool:
     """Whether every file of a request that was read could be kept."""
     return not getattr(request, NOT_KEPT, False)

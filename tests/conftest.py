@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -141,8 +142,14 @@ def time_passes() -> None:
     """Every wait is over: of batches, of held lists, of polling, of the line and of its limit."""
     Batch.objects.update(next_attempt_at=Now())
     FaceList.objects.update(held_until=None)
-    waits = ("paused_until", "window_ends_at", "resets_at", "next_poll_at")
-    PersonaLine.objects.update(**dict.fromkeys(waits))
+    waits = dict.fromkeys(("paused_until", "resets_at", "next_poll_at"))
+    PersonaLine.objects.update(recent={}, **waits)
+
+
+def share_is_used(requests: int, seconds_ago: int = 0) -> None:
+    """So many requests of our share were taken just now, or so long ago."""
+    second = int(time.time()) - seconds_ago
+    PersonaLine.objects.update(recent={second: requests} if requests else {})
 
 
 def forward(rounds: int = 100) -> None:

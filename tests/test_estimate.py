@@ -151,7 +151,7 @@ class TestAnImport:
         pacing.take(LOCAL)
         page = signed_in.get(f"/imports/{sent.pk}/").content.decode()
         assert "Time left: less than a minute." in page
-        assert "1 of our 150 requests to Persona are used this minute" in page
+        assert "1 of our 150 requests to Persona were used within the last minute" in page
         assert "1 of our 150 requests" in signed_in.get("/").content.decode()
 
     def test_whose_page_is_up_to_date_gets_the_pace_alone(

@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.db import connection as database
-from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
@@ -19,7 +19,7 @@ from importers.models import Environment, FaceList, Import, PersonaLine
 from importers.pacing import Share
 from importers.persona.answers import RateLimit
 from importers.persona.local import LocalPersona
-from tests.conftest import forward, submit
+from tests.conftest import forward, share_is_used, submit
 
 LOCAL, SANDBOX = Environment.LOCAL, Environment.SANDBOX
 AT_ONCE = timedelta()
@@ -41,25 +41,36 @@ class TestOurShare:
         assert take(151) == [True] * 150 + [False]
         assert pacing.share(LOCAL) == Share(taken=150, allowed=150, limit=300)
 
-    def test_once_taken_waits_for_the_end_of_the_window(self, settings: Settings) -> None:
+    def test_once_taken_waits_until_a_minute_has_passed(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
         assert take(3) == [True] * 3
-        assert about(60, pacing.take(LOCAL))
-        PersonaLine.objects.update(window_ends_at=F("window_ends_at") - timedelta(seconds=50))
-        assert about(10, pacing.take(LOCAL))
-
-    def test_is_whole_again_in_the_next_window(self, settings: Settings) -> None:
-        settings.PERSONA_RATE_SHARE = 0.01
-        take(4)
-        PersonaLine.objects.update(window_ends_at=Now())
+        assert about(61, pacing.take(LOCAL))
+        share_is_used(3, seconds_ago=50)
+        assert about(11, pacing.take(LOCAL))
+        share_is_used(3, seconds_ago=62)
         assert pacing.share(LOCAL).taken == 0
+        assert take(4) == [True, True, True, False]
+
+    def test_is_never_passed_in_whatever_60_seconds(self, settings: Settings) -> None:
+        """A minute that begins with little and ends with much leaves little for the next."""
+        settings.PERSONA_RATE_SHARE = 0.1
+        take(1)
+        PersonaLine.objects.update(recent={int(time.time()) - 55: 1, int(time.time()) - 5: 29})
+        assert take(1) == [False]
+        PersonaLine.objects.update(recent={int(time.time()) - 62: 1, int(time.time()) - 12: 29})
+        assert take(2) == [True, False]
+
+    def test_is_not_held_up_by_a_clock_that_was_put_back(self, settings: Settings) -> None:
+        settings.PERSONA_RATE_SHARE = 0.01
+        take(1)
+        share_is_used(3, seconds_ago=-3600)
         assert take(4) == [True, True, True, False]
 
     def test_is_never_less_than_one_request(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
         pacing.take(LOCAL)
         pacing.learn(LOCAL, RateLimit(limit=20, remaining=19, reset_seconds=60))
-        PersonaLine.objects.update(taken=0)
+        share_is_used(0)
         assert take(2) == [True, False]
 
     def test_is_the_environment_s_own(self, settings: Settings) -> None:
@@ -157,7 +168,7 @@ class TestWhatPersonaTells:
         pacing.learn(LOCAL, RateLimit(limit=0, remaining=-5, reset_seconds=-9))
         line = PersonaLine.objects.get()
         assert (line.limit, line.remaining) == (1, 0)
-        PersonaLine.objects.update(taken=0)
+        share_is_used(0)
         assert take(2) == [True, False]
 
     def test_on_every_answer_is_what_we_go_by(

@@ -17,7 +17,7 @@ from importers.models import AuditEvent, Batch, Environment, FaceList, Import, P
 from importers.persona.answers import Importer, Status
 from importers.persona.client import Client, ImageFile
 from importers.persona.local import LocalPersona
-from tests.conftest import draw, forward, submit, time_passes
+from tests.conftest import draw, forward, share_is_used, submit, time_passes
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -300,7 +300,7 @@ class TestTheRequests:
         settings.BATCH_MAX_IMAGES = 1
         persona.faults.inject("gone", times=None, where=INDEX)
         at_persona(images=3)
-        PersonaLine.objects.update(window_ends_at=Now() + timedelta(seconds=60), taken=148)
+        share_is_used(148)
         poll()
         assert len(asked(persona)) == 2
         assert Batch.objects.filter(state=State.IMPORTING).to_poll().count() == 2

@@ -21,7 +21,7 @@ from importers.models import AuditEvent, Batch, Environment, FaceList, Import, P
 from importers.persona.answers import Status
 from importers.persona.client import Client, ImageFile
 from importers.persona.local import IMPORT, LocalPersona
-from tests.conftest import draw, forward, submit, time_passes
+from tests.conftest import draw, forward, share_is_used, submit, time_passes
 from tests.test_client import PENDING, says
 from tests.test_client import importers as page_of
 from tests.test_poll import told as importer_told
@@ -585,7 +585,7 @@ class TestTheWalk:
     ) -> None:
         sent = in_doubt(made=True)
         strangers(120, seconds_from_now=300)
-        PersonaLine.objects.update(window_ends_at=Now() + timedelta(seconds=60), taken=141)
+        share_is_used(141)
         assert send_next(OWNER)
         assert asked(persona) == 1
         batch = the_only(sent)

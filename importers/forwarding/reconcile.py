@@ -49,7 +49,7 @@ def look(batch: Batch) -> Looked:
     """Raises PersonaError or TooEarly."""
     rivals = _rivals(batch)
     _wait_for(rivals)
-    made, all_read = _made_in(*_window(batch), batch)
+    made, all_read = _made_for(batch)
     _wait_for(rivals)  # one may have begun meanwhile
     shared = rivals.exists()
     known = Batch.objects.filter(importer_id__in=[row.id for row in made])
@@ -100,7 +100,7 @@ def decide(batch: Batch, importer_id: str, actor: Actor) -> None:
 
 
 def _window(batch: Batch) -> tuple[datetime, datetime]:
-    """When its importer can have been made, by a clock that may differ from ours."""
+    """When its importer can have been made, by our clock, which may differ a little from theirs."""
     if batch.first_sent_at is None or batch.tried_until is None:
         raise ValueError("A batch that was never sent is not looked for.")
     return batch.first_sent_at - SKEW, batch.tried_until + SKEW
@@ -120,8 +120,8 @@ def _wait_for(rivals: QuerySet[Batch]) -> None:
         raise TooEarly
 
 
-def _made_in(begin: datetime, end: datetime, batch: Batch) -> tuple[list[Importer], bool]:
-    """Page by page, newest first, back to the beginning; and whether we got that far.
+def _made_for(batch: Batch) -> tuple[list[Importer], bool]:
+    """Page by page, newest first, back to its first send; and whether we got that far.
 
     Also those of which Persona does not tell when they were made (a key can hide it).
     """
@@ -132,6 +132,7 @@ def _made_in(begin: datetime, end: datetime, batch: Batch) -> tuple[list[Importe
         if after and pacing.take(connection.environment(), to_send=True):
             raise TooEarly
         page = persona.importers_page(after)
+        begin, end = (moment + connection.line().clock_ahead for moment in _window(batch))
         found += [row for row in page.faces if begin <= (row.created_at or begin) <= end]
         if page.next is None or (page.oldest and page.oldest < begin):
             return found, True

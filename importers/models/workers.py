@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.db import models
 from django.db.models.functions import Now
 
@@ -17,16 +19,17 @@ class Worker(models.Model):
 class PersonaLine(models.Model):
     """Our line to one environment of Persona, shared by all workers.
 
-    The rate limit as last told by Persona and what we have taken of our share in this window;
-    and, while the line is down, since when and why, in Persona's words where it spoke.
+    The rate limit as last told by Persona, what we have taken of our share within the last minute,
+    and how far Persona's clock is ahead; and, while the line is down, since when and why, in
+    Persona's words where it spoke.
     """
 
     environment = models.CharField(max_length=10, choices=Environment, unique=True)
-    window_ends_at = models.DateTimeField(null=True)
-    taken = models.PositiveIntegerField(default=0)
+    recent = models.JSONField(default=dict, help_text="requests taken, by the second (Unix time)")
     limit = models.PositiveIntegerField(default=300)
     remaining = models.PositiveIntegerField(null=True)
     resets_at = models.DateTimeField(null=True)
+    clock_ahead = models.DurationField(default=timedelta, help_text="by the Date of its answers")
     paused_until = models.DateTimeField(null=True)
     next_poll_at = models.DateTimeField(null=True, help_text="importers are not asked for before")
 

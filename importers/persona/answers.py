@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -121,6 +122,15 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def date(headers: Mapping[str, str]) -> datetime | None:
+    """When the answer was given, by Persona's clock (RFC 9110, 6.6.1); to the second."""
+    try:
+        told = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return told if told.tzinfo else None
 
 
 def importer(body: Any) -> Importer:

@@ -9,6 +9,7 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -44,6 +45,7 @@ class Exchange:
     status: int | None = None
     request_id: str = ""
     rate_limit: RateLimit | None = None
+    date: datetime | None = None
     error: errors.PersonaError | None = None
 
 
@@ -121,6 +123,7 @@ class Client:
             exchange.status, told, content = self._exchange(method, path, body, headers or {})
             exchange.request_id = told.get("Request-Id", "")
             exchange.rate_limit = answers.rate_limit(told)
+            exchange.date = answers.date(told)
             return answers.understand(exchange.status, told, content, read)
         except errors.PersonaError as error:
             exchange.error = error
