@@ -18,6 +18,7 @@ CLOCKS_DIFFER_AT_MOST = timedelta(seconds=60)
 LOOK_AGAIN_AFTER = timedelta(seconds=15)
 SERVER_TROUBLE, CONFLICT = "server_trouble", "conflict"
 AMBIGUOUS = Batch.AMBIGUOUS
+RESTORED = "restored"
 HELD = ("unreachable", "key_refused", "rate_limited")
 
 

@@ -113,7 +113,8 @@ def _look(batch: Batch) -> None:
         _record_step(batch, policy.look_later("Looking for it at Persona.", before))
     else:
         found = looked.found
-        if len(found) == 1 and looked.is_sure and reconcile.fits(batch, found[0]):
+        is_sure = looked.is_sure and before.problem != policy.RESTORED
+        if len(found) == 1 and is_sure and reconcile.fits(batch, found[0]):
             _record_answer(batch, found[0])
             return
         arrived = bool(found) or not looked.all_read
