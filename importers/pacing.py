@@ -108,10 +108,14 @@ def _and_now(row: Any) -> tuple[PersonaLine, datetime]:
 
 
 def _recent(line: PersonaLine, now: datetime) -> dict[int, int]:
-    """How many requests were taken in each second of the last minute."""
+    """How many requests were taken in each second of the last minute.
+
+    `now` was read before the row was locked, so that another worker's may lie a little ahead; what
+    lies far ahead was taken before the clock was put back.
+    """
     second = int(now.timestamp())
     taken = {int(then): count for then, count in line.recent.items()}
-    return {then: count for then, count in taken.items() if second - SECONDS <= then <= second}
+    return {then: count for then, count in taken.items() if abs(then - second) <= SECONDS}
 
 
 def _until_one_leaves(recent: dict[int, int], now: datetime) -> timedelta:
