@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 from PIL import Image as Picture
@@ -48,6 +50,21 @@ CHROMIUM_SWITCHES = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what works on rows is run again, and no browser."""
+    if database.vendor == "sqlite":
+        return
+    again = [item for item in items if works_on_rows(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in again])
+    items[:] = again
+
+
+def works_on_rows(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", []))
+    has_rows = item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}
+    return bool(has_rows) and not fixtures & {"browser", "postgresql_url"}
 
 
 def draw(seed: int = 0, *, size: tuple[int, int] = (240, 240), kind: str = "JPEG") -> bytes:
@@ -129,6 +146,21 @@ def make_draft(actor: Actor) -> Callable[..., Import]:
         return draft
 
     return make
+
+
+def environment_beside(persona: LocalPersona, media: Path) -> dict[str, str]:
+    """For a process beside the test: the same database, images and Persona."""
+    name = str(database.settings_dict["NAME"])
+    own = f"sqlite:///{name}"
+    if database.vendor != "sqlite":
+        own = urlsplit(os.environ["DATABASE_URL"])._replace(path=name).geturl()
+    return os.environ | {
+        "DEBUG": "True",
+        "DATABASE_URL": own,
+        "MEDIA_STORAGE": f"file:{media}",
+        "PERSONA_BASE_URL": persona.url,
+        "PERSONA_API_KEY": persona.key,
+    }
 
 
 def submit(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Import:

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server, for the tests of claims and locks."""
+"""A private PostgreSQL server, for tests; and `python -m tests.postgresql COMMAND…` runs on one."""
 
 import os
 import pwd
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -153,3 +154,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def main(command: list[str]) -> int:
+    """Runs the command with DATABASE_URL leading to a new server; its exit status."""
+    binaries = find_binaries()
+    if binaries is None:
+        return 1 if os.environ.get("CI") == "true" else 0
+    with server(binaries) as url:
+        return subprocess.run(
+            command, env=os.environ | {"DATABASE_URL": url}, check=False
+        ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

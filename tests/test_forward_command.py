@@ -1,6 +1,5 @@
 """The worker as it really runs: a process of its own, told to stop or killed at its work."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 from django.conf import settings as project
 from django.core.management import CommandError, call_command
-from django.db import connection as database
 from django.db.models.functions import Now
 from pytest_django import Settings
 
@@ -21,7 +19,7 @@ from importers.audit import Actor
 from importers.forwarding import worker
 from importers.models import Batch, FaceList, Import, PersonaLine, Worker
 from importers.persona.local import IMPORT, LocalPersona
-from tests.conftest import submit
+from tests.conftest import environment_beside, submit
 
 State = Batch.State
 PATIENCE_SECONDS = 60
@@ -57,19 +55,12 @@ def persona(settings: Settings, hold: Hold) -> Iterator[LocalPersona]:
 @pytest.fixture
 def start(persona: LocalPersona, media: Path) -> Iterator[Start]:
     """Starts `manage.py forward` beside the test, on its database, its images, its Persona."""
-    environment = os.environ | {
-        "DEBUG": "True",
-        "DATABASE_URL": f"sqlite:///{database.settings_dict['NAME']}",
-        "MEDIA_STORAGE": f"file:{media}",
-        "PERSONA_BASE_URL": persona.url,
-        "PERSONA_API_KEY": persona.key,
-    }
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, str(project.BASE_DIR / "manage.py"), "forward", *arguments],
-            env=environment,
+            env=environment_beside(persona, media),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,7 +1,6 @@
 """`manage.py import_faces`: the same rules as the page, for scripts. Exit 0, 1 or 2."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -31,7 +30,7 @@ from importers.models import (
     PersonaLine,
 )
 from importers.persona.local import IMPORT, LocalPersona
-from tests.conftest import draw, forward
+from tests.conftest import draw, environment_beside, forward
 
 pytestmark = pytest.mark.django_db
 REPORT_KEYS = {
@@ -469,12 +468,7 @@ def working() -> Iterator[None]:
 def test_as_a_program_of_its_own_it_ends_with_the_same_codes(
     folder: Path, told: tuple[object, ...], persona: LocalPersona, media: Path
 ) -> None:
-    environment = os.environ | {
-        "DEBUG": "True",
-        "DATABASE_URL": f"sqlite:///{database.settings_dict['NAME']}",
-        "MEDIA_STORAGE": f"file:{media}",
-        "PERSONA_BASE_URL": persona.url,
-    }
+    environment = environment_beside(persona, media)
 
     def program(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "manage.py", "import_faces", *map(str, arguments)]

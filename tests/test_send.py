@@ -1,8 +1,5 @@
 """Sending: what goes over the wire, what is recorded, and what follows each answer."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -1349,18 +1346,3 @@ def at_once[T](threads: int, work: Callable[[str], T]) -> list[T]:
         thread.join(60)
     assert len(results) == threads
     return results
-
-
-def test_many_workers_hold_to_the_same_on_postgresql(postgresql_url: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    inherited = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    run = subprocess.run(
-        [*command, f"{__file__}::TestManyWorkers"],
-        env=inherited | {"DATABASE_URL": postgresql_url},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "skipped" not in run.stdout
