@@ -1,4 +1,4 @@
-.PHONY: run test soak lint format
+.PHONY: run test soak bench lint format
 
 run:
 	@sh .ci/python-env requirements.txt
@@ -11,6 +11,13 @@ test:
 # Workers killed many more times, through a larger import: about a quarter of an hour.
 soak:
 	@SOAK=True sh .ci/test tests/test_kill.py $(ARGS)
+
+# Throughput beside the bare requests, the pace under a limit, and memory: some ten minutes.
+bench: export DEBUG = True
+bench: export DJANGO_SETTINGS_MODULE = config.settings
+bench:
+	@sh .ci/python-env requirements-dev.txt
+	@.venv/bin/python -m tests.bench
 
 lint: export DEBUG = True
 lint: export DATABASE_URL = sqlite://:memory:
