@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers import audit, connection, intake
+from importers import audit, connection, consent, intake
 from importers.audit import Actor
 from importers.forwarding import send, worker
 from importers.forwarding.retry import retry
@@ -880,6 +880,29 @@ class TestALease:
         assert send_next("another")
         assert the_only(sent).state == State.IMPORTING
         assert len(persona.ledger()) == 1
+
+    def test_that_ran_out_before_the_request_lets_nothing_be_sent(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """As of a host that stood still between the claim and the request."""
+        sent = make_import(known_list)
+        checked = consent.check
+
+        def check_and_stand_still(attestation: Attestation) -> None:
+            checked(attestation)
+            the_lease_runs_out()
+
+        with monkeypatch.context() as slow:
+            slow.setattr(consent, "check", check_and_stand_still)
+            send_next("mine")
+        assert sends(persona) == []
+        assert the_only(sent).state == State.SENDING
+        send_next("another")
+        assert len(persona.ledger()) == len(sends(persona)) == 1
 
     def test_is_not_renewed_by_another_worker(
         self, make_import: Make, face_list: FaceList, in_hand: set[int]

@@ -91,6 +91,8 @@ def _send(batch: Batch) -> None:
     except Unreadable as trouble:
         _record_step(batch, policy.after_unreadable(str(trouble), before, missing=trouble.missing))
         return
+    if not batch.is_still_lent:  # it took so long that another worker has it now
+        return
     try:
         importer = connection.persona(batch).import_faces(
             batch.face_import.face_list.persona_id, files, str(batch.idempotency_key)

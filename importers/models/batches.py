@@ -138,10 +138,18 @@ class Batch(models.Model):
         rows = Batch.objects.filter(pk=self.pk, state__in=of)
         return bool(rows.update(state=to, **values))
 
+    @property
+    def is_still_lent(self) -> bool:
+        """Whether the lease that this object was read with still holds."""
+        return self._lent.filter(lease_until__gt=Now()).exists()
+
+    @property
+    def _lent(self) -> models.QuerySet["Batch"]:
+        return Batch.objects.filter(pk=self.pk, state=self.State.SENDING, fence=self.fence)
+
     def finish_sending(self, to: State, **values: object) -> bool:
         """The move out of `sending`, for the lease's holder alone; whether it still held it."""
-        rows = Batch.objects.filter(pk=self.pk, state=self.State.SENDING, fence=self.fence)
-        return bool(rows.update(state=to, lease_until=None, lease_owner="", **values))
+        return bool(self._lent.update(state=to, lease_until=None, lease_owner="", **values))
 
     @property
     def _was_left_sending(self) -> bool:
