@@ -8,9 +8,9 @@ run:
 test:
 	@sh .ci/test $(ARGS)
 
-# Workers killed many more times, through a larger import: about a quarter of an hour.
+# Workers killed many more times, and far longer courses of things: about half an hour.
 soak:
-	@SOAK=True sh .ci/test tests/test_kill.py $(ARGS)
+	@SOAK=True sh .ci/test tests/test_kill.py tests/test_state_machine.py $(ARGS)
 
 # Throughput beside the bare requests, the pace under a limit, and memory: some ten minutes.
 bench: export DEBUG = True
