@@ -4,8 +4,8 @@ Persona allows a number of requests a minute to all keys of an environment toget
 customer's live identity checks draw on the same (https://docs.withpersona.com/rate-limiting). In
 whatever 60 seconds we take at most PERSONA_RATE_SHARE of it, and nothing while less than 15 % is
 left to anybody; with a share of 1, which says that nobody else needs it, we go on until nothing is
-left. A twentieth of our share is kept from sending, for following what is sent already. Time is
-the database's.
+left. A fiftieth of our share is kept from sending, for following what is sent already. Time is the
+database's.
 """
 
 import math
@@ -22,11 +22,11 @@ from django.db.models.functions import Now
 from importers.models import PersonaLine
 from importers.persona.answers import RateLimit
 
-SECONDS = 60
+SECONDS, TICKS = 60, 10  # in one second
 WINDOW = timedelta(seconds=SECONDS)
 TRIAL = timedelta(seconds=30)  # for the one request that tries a line that was down
 FLOOR = 0.15
-PART_FOR_POLLS = 0.05
+PART_FOR_POLLS = 0.02
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class Share:
 def take(environment: str, *, to_send: bool = False) -> timedelta:
     """Takes one request from our share: zero, or how long to wait before asking again."""
     with transaction.atomic():
-        PersonaLine.objects.get_or_create(environment=environment)
-        line, now = _and_now(_with_now().select_for_update().get(environment=environment))
+        line, now = _locked(environment)
+        if to_send and line.halted_at:
+            return WINDOW
         if line.paused_until and line.paused_until > now:
             return line.paused_until - now
         recent = _recent(line, now)
@@ -51,8 +52,8 @@ def take(environment: str, *, to_send: bool = False) -> timedelta:
             return _until_one_leaves(recent, now)
         if line.resets_at and line.resets_at > now and _too_little_is_left(line):
             return line.resets_at - now
-        second = int(now.timestamp())
-        line.recent = recent | {second: recent.get(second, 0) + 1}
+        tick = _tick(now)
+        line.recent = recent | {tick: recent.get(tick, 0) + 1}
         line.paused_until = now + TRIAL if line.problem else None
         line.save(update_fields=["recent", "paused_until"])
     return timedelta()
@@ -107,19 +108,32 @@ def _and_now(row: Any) -> tuple[PersonaLine, datetime]:
     return row, row.now
 
 
+def _locked(environment: str) -> tuple[PersonaLine, datetime]:
+    rows = _with_now().select_for_update().filter(environment=environment)
+    row = rows.first()
+    if row is None:
+        PersonaLine.objects.get_or_create(environment=environment)
+        row = rows.get()
+    return _and_now(row)
+
+
 def _recent(line: PersonaLine, now: datetime) -> dict[int, int]:
-    """How many requests were taken in each second of the last minute.
+    """How many requests were taken in each tick of the last minute.
 
     `now` was read before the row was locked, so that another worker's may lie a little ahead; what
     lies far ahead was taken before the clock was put back.
     """
-    second = int(now.timestamp())
+    tick = _tick(now)
     taken = {int(then): count for then, count in line.recent.items()}
-    return {then: count for then, count in taken.items() if abs(then - second) <= SECONDS}
+    return {then: count for then, count in taken.items() if abs(then - tick) <= SECONDS * TICKS}
+
+
+def _tick(moment: datetime) -> int:
+    return int(moment.timestamp() * TICKS)
 
 
 def _until_one_leaves(recent: dict[int, int], now: datetime) -> timedelta:
-    return timedelta(seconds=min(recent) + SECONDS + 1 - now.timestamp())
+    return timedelta(seconds=SECONDS + (min(recent) + 1) / TICKS - now.timestamp())
 
 
 def _allowed(line: PersonaLine) -> int:

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from importers import consent, intake
+from importers import consent, intake, pacing
 from importers.audit import Actor
 from importers.consent import Answers
 from importers.forwarding import cut, worker
@@ -180,8 +180,11 @@ def time_passes() -> None:
 
 def share_is_used(requests: int, seconds_ago: int = 0) -> None:
     """So many requests of our share were taken just now, or so long ago."""
-    second = int(time.time()) - seconds_ago
-    PersonaLine.objects.update(recent={second: requests} if requests else {})
+    PersonaLine.objects.update(recent={tick(seconds_ago): requests} if requests else {})
+
+
+def tick(seconds_ago: int) -> int:
+    return int(time.time() * pacing.TICKS) - seconds_ago * pacing.TICKS
 
 
 def forward(rounds: int = 100) -> None:

@@ -1,7 +1,6 @@
 """Our share of Persona's rate limit, which all workers take from one row."""
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -16,7 +15,7 @@ from importers.models import Environment, FaceList, Import, PersonaLine
 from importers.pacing import Share
 from importers.persona.answers import RateLimit
 from importers.persona.local import LocalPersona
-from tests.conftest import forward, share_is_used, submit
+from tests.conftest import forward, share_is_used, submit, tick
 
 LOCAL, SANDBOX = Environment.LOCAL, Environment.SANDBOX
 AT_ONCE = timedelta()
@@ -41,9 +40,9 @@ class TestOurShare:
     def test_once_taken_waits_until_a_minute_has_passed(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
         assert take(3) == [True] * 3
-        assert about(61, pacing.take(LOCAL))
+        assert about(60.1, pacing.take(LOCAL))
         share_is_used(3, seconds_ago=50)
-        assert about(11, pacing.take(LOCAL))
+        assert about(10.1, pacing.take(LOCAL))
         share_is_used(3, seconds_ago=62)
         assert pacing.share(LOCAL).taken == 0
         assert take(4) == [True, True, True, False]
@@ -52,9 +51,9 @@ class TestOurShare:
         """A minute that begins with little and ends with much leaves little for the next."""
         settings.PERSONA_RATE_SHARE = 0.1
         take(1)
-        PersonaLine.objects.update(recent={int(time.time()) - 55: 1, int(time.time()) - 5: 29})
+        PersonaLine.objects.update(recent={tick(55): 1, tick(5): 29})
         assert take(1) == [False]
-        PersonaLine.objects.update(recent={int(time.time()) - 62: 1, int(time.time()) - 12: 29})
+        PersonaLine.objects.update(recent={tick(62): 1, tick(12): 29})
         assert take(2) == [True, False]
 
     def test_counts_what_another_worker_took_a_moment_later(self, settings: Settings) -> None:
@@ -98,8 +97,8 @@ class TestOurShare:
 
 
 class TestThePartForPolls:
-    @pytest.mark.parametrize(("share", "to_send"), [(0.01, 2), (0.1, 28), (0.5, 142), (1, 285)])
-    def test_is_a_twentieth_that_sending_leaves(
+    @pytest.mark.parametrize(("share", "to_send"), [(0.01, 2), (0.1, 29), (0.5, 147), (1, 294)])
+    def test_is_a_fiftieth_that_sending_leaves(
         self, settings: Settings, share: float, to_send: int
     ) -> None:
         settings.PERSONA_RATE_SHARE = share

@@ -245,8 +245,8 @@ class TestTheRequests:
         assert poll()
         assert asked(persona) == ["/importers"] * 2
 
-    @pytest.mark.parametrize(("share", "seconds"), [(0.5, 8), (1.0, 4)])
-    def test_take_a_twentieth_of_our_share_while_batches_wait_to_be_sent(
+    @pytest.mark.parametrize(("share", "seconds"), [(0.5, 20), (1.0, 10)])
+    def test_take_a_fiftieth_of_our_share_while_batches_wait_to_be_sent(
         self,
         persona: LocalPersona,
         at_persona: Make,

@@ -585,7 +585,7 @@ class TestTheWalk:
     ) -> None:
         sent = in_doubt(made=True)
         strangers(120, seconds_from_now=300)
-        share_is_used(141)
+        share_is_used(146)
         assert send_next(OWNER)
         assert asked(persona) == 1
         batch = the_only(sent)

@@ -27,10 +27,6 @@ def resume(actor: Actor) -> None:
             audit.append(actor, "forwarding.resumed")
 
 
-def is_paused() -> bool:
-    return connection.line().halted_at is not None
-
-
 def cancel_unsent(of_import: Import, actor: Actor) -> int:
     """Cancels the batches that surely are not at Persona; how many. The others are sent already."""
     with transaction.atomic():

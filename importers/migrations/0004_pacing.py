@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             model_name="personaline",
             name="recent",
             field=models.JSONField(
-                default=dict, help_text="requests taken, by the second (Unix time)"
+                default=dict, help_text="requests taken, by the tenth of a second"
             ),
         ),
     ]

@@ -25,7 +25,7 @@ class PersonaLine(models.Model):
     """
 
     environment = models.CharField(max_length=10, choices=Environment, unique=True)
-    recent = models.JSONField(default=dict, help_text="requests taken, by the second (Unix time)")
+    recent = models.JSONField(default=dict, help_text="requests taken, by the tenth of a second")
     limit = models.PositiveIntegerField(default=300)
     remaining = models.PositiveIntegerField(null=True)
     resets_at = models.DateTimeField(null=True)
