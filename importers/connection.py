@@ -138,9 +138,10 @@ def _pause(where: str, problem: str, method: str, error: errors.PersonaError) ->
 
 def _clear(where: str, method: str) -> None:
     """The line is up; but where sending is forbidden, an answer to a poll does not allow it."""
-    line = PersonaLine.objects.filter(environment=where).exclude(problem="")
-    line.filter(problem_at__in=["", method]).update(
+    line = PersonaLine.objects.filter(environment=where)
+    if not line.exclude(problem="", paused_until=None).exists():
+        return
+    line.filter(problem_at__in=["", method]).exclude(problem="").update(
         problem="", problem_detail="", problem_at="", problem_since=None, failures=0
     )
-    line = PersonaLine.objects.filter(environment=where, paused_until__isnull=False)
     line.update(paused_until=None)

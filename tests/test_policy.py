@@ -213,6 +213,11 @@ class TestWhatComesBeforeASend:
         arrived = before.may_have_arrived
         assert step == Step(State.FAILED, "image_missing", "Words.", may_have_arrived=arrived)
 
+    def test_a_batch_that_did_not_go_out_is_as_it_was(self, before: Before) -> None:
+        arrived = before.may_have_arrived
+        state = State.UNKNOWN if arrived else State.QUEUED
+        assert policy.given_back(before) == Step(state, "", "", may_have_arrived=arrived)
+
     def test_a_broken_seal_needs_a_person(self, before: Before) -> None:
         arrived = before.may_have_arrived
         assert policy.seal_is_broken("Words.", before) == Step(

@@ -131,6 +131,12 @@ def after_unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
     return Step(state, "storage_unreadable", sentence, _delay(before), may_have_arrived=arrived)
 
 
+def given_back(before: Before) -> Step:
+    """The step where the worker is told to stop before the batch went out."""
+    state = State.UNKNOWN if before.may_have_arrived else State.QUEUED
+    return Step(state, before.problem, "", may_have_arrived=before.may_have_arrived)
+
+
 def seal_is_broken(sentence: str, before: Before) -> Step:
     """The step where the bytes are not those that were attested: they are not sent."""
     return Step(State.FAILED, "seal_broken", sentence, may_have_arrived=before.may_have_arrived)

@@ -8,6 +8,8 @@ lease has run out the same bytes go out again under the same key.
 """
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 from django.conf import settings
@@ -17,7 +19,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 
 from importers import audit, connection, consent, facelists, images, pacing
-from importers.forwarding import control, policy, reconcile
+from importers.forwarding import policy, reconcile
 from importers.forwarding.finish import close_import
 from importers.models import Batch, Image
 from importers.persona import errors
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 State = Batch.State
 FIRST_POLL = timedelta(seconds=2)
 LEASE = timedelta(seconds=45)
+Slot = Callable[[], AbstractContextManager[bool]]
 _in_hand: set[int] = set()
 
 
@@ -39,10 +42,18 @@ class Unreadable(Exception):
         self.missing = missing
 
 
-def send_next(owner: str) -> bool:
-    """Sends the batch that is due first, if there is one and our share allows; whether it did."""
+@contextmanager
+def at_once() -> Iterator[bool]:
+    yield True
+
+
+def send_next(owner: str, slot: Slot = at_once) -> bool:
+    """Sends the batch that is due first, if there is one and our share allows; whether it did.
+
+    The batch is made ready before it waits for a `slot`, which may also say that it is not to go.
+    """
     where = connection.environment()
-    if not Batch.objects.of_environment(where).to_send().exists() or control.is_paused():
+    if not Batch.objects.of_environment(where).to_send().exists():
         return False
     with transaction.atomic():
         batch = None if pacing.take(where, to_send=True) else claim(owner)
@@ -50,8 +61,10 @@ def send_next(owner: str) -> bool:
         return False
     _in_hand.add(batch.pk)
     try:
-        work = _look if batch.look_first else _send
-        work(batch)
+        if batch.look_first:
+            _look(batch)
+        else:
+            _send(batch, slot)
     finally:
         _in_hand.discard(batch.pk)
     return True
@@ -81,7 +94,7 @@ def keep_leases(owner: str) -> None:
     mine.update(lease_until=pacing.after(LEASE))
 
 
-def _send(batch: Batch) -> None:
+def _send(batch: Batch, slot: Slot) -> None:
     before = _before(batch)
     try:
         files = _sealed_files(batch)
@@ -91,8 +104,14 @@ def _send(batch: Batch) -> None:
     except Unreadable as trouble:
         _record_step(batch, policy.after_unreadable(str(trouble), before, missing=trouble.missing))
         return
-    if not batch.is_still_lent:  # it took so long that another worker has it now
-        return
+    with slot() as may_go:
+        if not may_go:
+            _record_step(batch, policy.given_back(before))
+        elif batch.is_still_lent:  # else it took so long that another worker has it
+            _import(batch, files, before)
+
+
+def _import(batch: Batch, files: list[ImageFile], before: policy.Before) -> None:
     try:
         importer = connection.persona(batch).import_faces(
             batch.face_import.face_list.persona_id, files, str(batch.idempotency_key)

@@ -5,10 +5,11 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.models.functions import Now
@@ -49,13 +50,16 @@ def is_drained() -> bool:
 def run(stop: threading.Event, threads: int, *, until: Callable[[], bool] = lambda: False) -> None:
     """Works until `stop` is set or `until` holds; then finishes the requests in hand.
 
-    A thread that breaks stops the worker, so that whoever started it sees it and starts it anew.
+    While `threads` requests are under way, one more batch is made ready. A thread that breaks
+    stops the worker, so that whoever started it sees it and starts it anew.
     """
     owner = own_name()
     _patiently(stop, connection.try_at_once)
     finished = threading.Event()
-    with ThreadPoolExecutor(threads + 2) as pool:
-        senders = [pool.submit(_in_thread, stop, lambda: send_next(owner)) for _ in range(threads)]
+    slot = partial(_slot, threading.Semaphore(threads), stop)
+    send = partial(send_next, owner, slot)
+    with ThreadPoolExecutor(threads + 3) as pool:
+        senders = [pool.submit(_in_thread, stop, send) for _ in range(threads + 1)]
         others = [
             *senders,
             pool.submit(_in_thread, stop, lambda: _sweep(stop)),
@@ -73,6 +77,13 @@ def run(stop: threading.Event, threads: int, *, until: Callable[[], bool] = lamb
         Worker.objects.filter(name=owner).delete()
     for other in others:
         other.result()
+
+
+@contextmanager
+def _slot(free: threading.Semaphore, stop: threading.Event) -> Iterator[bool]:
+    """Waits for its turn; whether to go, which is not so once the worker is told to stop."""
+    with free:
+        yield not stop.is_set()
 
 
 def _watch(stop: threading.Event, until: Callable[[], bool]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
@@ -24,6 +25,7 @@ from importers.persona.answers import Importer, ImportersPage, PersonaList, Rate
 CONNECT_TIMEOUT_SECONDS = 5
 LONGEST_ANSWER_BYTES = 5_000_000
 PAGE_SIZE = 100
+PIECE_BYTES = 262_144
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._on_exchange = on_exchange
         self._session = requests.Session()
+        self._session.mount("https://", _adapter())
+        self._session.mount("http://", _adapter())
         self._session.trust_env = False
         self._session.headers.update(
             {
@@ -170,6 +174,13 @@ class _Body(io.BytesIO):
         if time.monotonic() > self._deadline:
             raise errors.NoAnswer("The request could not be sent to Persona in time.")
         return super().read(size)
+
+
+def _adapter() -> HTTPAdapter:
+    """One connection, over which a body leaves in larger pieces than http.client's 16 kB."""
+    adapter = HTTPAdapter()
+    adapter.init_poolmanager(1, 1, blocksize=PIECE_BYTES)
+    return adapter
 
 
 def _part(
