@@ -2,7 +2,7 @@
 
 It is least if from now on only our share of Persona's rate limit holds us up, and Persona works as
 fast as it lately did at best. It is most if sending goes on at the pace of this import so far, its
-waits included, and Persona is as slow as it lately was at worst.
+waits included, and Persona is as slow as it lately was with nine batches in ten.
 """
 
 import math
@@ -42,7 +42,7 @@ def time_left(environment: str, batches: Sequence[Batch]) -> TimeLeft | None:
     """For the batches of one import; None while nothing can be said honestly.
 
     So it is until one batch has been taken and Persona has ended one, while an answer is lost, and
-    where Persona takes longer than it lately ever did.
+    where Persona takes longer than it lately did.
     """
     took = _took(environment)
     to_send = [batch for batch in batches if batch.state in TO_SEND]
@@ -55,7 +55,7 @@ def time_left(environment: str, batches: Sequence[Batch]) -> TimeLeft | None:
         return None
     ahead = _ahead(environment, to_send[-1])
     least = at_our_share(pacing.share(environment), ahead)
-    return TimeLeft(least + min(took), max(least, pace * ahead) + max(took))
+    return TimeLeft(least + took[0], max(least, pace * ahead) + _slow(took))
 
 
 def at_our_share(share: Share, requests: int) -> timedelta:
@@ -67,12 +67,16 @@ def at_our_share(share: Share, requests: int) -> timedelta:
 
 
 def _took(environment: str) -> list[timedelta]:
-    """How long Persona lately took from taking a batch to ending it."""
+    """How long Persona lately took from taking a batch to ending it, the shortest first."""
     ended = Batch.objects.of_environment(environment).filter(
         state__in=[State.DONE, State.ERRORED], finished_at__gt=datetime.now(UTC) - LATELY
     )
     took = ended.order_by("-finished_at").values_list(F("finished_at") - F("accepted_at"))
-    return [max(time, NOTHING) for (time,) in took[:AT_MOST] if time is not None]
+    return sorted(max(time, NOTHING) for (time,) in took[:AT_MOST] if time is not None)
+
+
+def _slow(took: list[timedelta]) -> timedelta:
+    return took[math.ceil(len(took) * 0.9) - 1]
 
 
 def _until_persona_ends(batches: Sequence[Batch], took: list[timedelta]) -> TimeLeft | None:
@@ -82,10 +86,10 @@ def _until_persona_ends(batches: Sequence[Batch], took: list[timedelta]) -> Time
         for batch in batches
         if batch.state == State.IMPORTING and batch.accepted_at is not None
     ]
-    if not since or now - min(since) > max(took):
+    if not since or now - min(since) > _slow(took):
         return None
     age = now - max(since)
-    return TimeLeft(max(min(took) - age, NOTHING), max(took) - age)
+    return TimeLeft(max(took[0] - age, NOTHING), _slow(took) - age)
 
 
 def _pace(batches: Sequence[Batch]) -> timedelta | None:

@@ -68,7 +68,7 @@ class TestAnImport:
         accepted = datetime.now(UTC) - seconds(begun)
         sent.batches.filter(number=number).update(
             state=State.IMPORTING if took is None else State.DONE,
-            importer_id=f"mprt_{number}",
+            importer_id=f"mprt_{sent.pk}_{number}",
             first_sent_at=accepted,
             accepted_at=accepted,
             finished_at=None if took is None else accepted + seconds(took),
@@ -130,6 +130,17 @@ class TestAnImport:
         assert left.most.total_seconds() == pytest.approx(250, abs=1)
         self.took(sent, 10, begun=280, took=None)
         assert self.left(sent) is None, "it takes longer than any did"
+
+    def test_is_not_said_to_take_as_long_as_the_slowest_one_of_many(
+        self, sent: Import, make_draft: Make, face_list: FaceList, actor: Actor
+    ) -> None:
+        for number in range(1, 11):
+            self.took(sent, number, begun=9000, took=8000 if number == 3 else 20)
+        later = submit(make_draft(face_list, images=1, first_seed=50), actor)
+        self.took(later, 1, begun=5, took=None)
+        left = self.left(later)
+        assert left is not None
+        assert left.most.total_seconds() == pytest.approx(15, abs=1)
 
     def test_of_which_an_answer_was_lost_says_nothing(self, sent: Import) -> None:
         self.took(sent, 1, begun=10, took=5)
