@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from importers.models import PersonaLine
 from importers.persona.answers import RateLimit
 
-SECONDS, TICKS = 60, 10  # in one second
+SECONDS, TICKS = 60, 10  # ticks of a second
 WINDOW = timedelta(seconds=SECONDS)
 TRIAL = timedelta(seconds=30)  # for the one request that tries a line that was down
 FLOOR = 0.15

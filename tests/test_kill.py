@@ -28,7 +28,7 @@ from tests.test_browser import write
 
 SOAK = "SOAK" in os.environ
 IMAGES, KILLS = (5_000, 60) if SOAK else (1_000, 8)
-PLACES = [("sqlite", 1, 0.2), ("postgresql", 2, 0.5), *([("sqlite", 2, 0.5)] if SOAK else [])]
+PLACES = [("sqlite", 2, 0.5), ("postgresql", 2, 0.5), *([("sqlite", 1, 0.2)] if SOAK else [])]
 IN_HAND_SECONDS = 3  # longer than Persona is at work on what a killed worker has sent
 LONGEST_LIFE_SECONDS = 1.0
 LOOK_SECONDS = 0.05
