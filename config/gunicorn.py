@@ -11,6 +11,3 @@ threads = 8
 graceful_timeout = 25  # seconds, for uploads under way; most hosts kill after 30
 control_socket_disable = True
 logconfig_dict = logs.configuration(as_json=env.boolean("LOG_JSON", False))
-
-# There is no access log unless asked for, and then without query strings and referrers.
-access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(b)s %(M)sms'

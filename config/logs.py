@@ -34,7 +34,7 @@ def configuration(*, as_json: bool) -> dict[str, Any]:
             "django": {"handlers": [], "level": "WARNING"},
             "django_guid": {"level": "ERROR"},  # a warning of it repeats what a caller sent
             "gunicorn.error": {"level": "INFO", "propagate": True},
-            "gunicorn.access": {"level": "INFO", "propagate": True},
+            "gunicorn.access": {"level": "WARNING"},  # who asked for what is the proxy's to log
             "importers": {"level": "INFO"},
         },
     }

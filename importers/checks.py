@@ -1,6 +1,7 @@
 """What is checked at start: settings that would fail later, said now with the remedy."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
@@ -15,5 +16,20 @@ def persona_key_is_given(**_: Any) -> list[checks.CheckMessage]:
             "PERSONA_API_KEY is not set: images go to Local Persona on this machine only.",
             hint="Give the key in PERSONA_API_KEY or PERSONA_API_KEY_FILE.",
             id="consentry.W001",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def images_travel_encrypted(**_: Any) -> list[checks.CheckMessage]:
+    endpoint = settings.STORAGES["default"].get("OPTIONS", {}).get("endpoint_url", "")
+    host = urlsplit(endpoint).hostname
+    if not endpoint.startswith("http:") or host in {"127.0.0.1", "localhost", "::1"}:
+        return []
+    return [
+        checks.Warning(
+            "The S3 endpoint is reached over plain HTTP: faces cross the network unencrypted.",
+            hint="Give an https address in AWS_ENDPOINT_URL_S3.",
+            id="consentry.W002",
         )
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from importers import audit, connection, pacing
@@ -14,6 +14,7 @@ from importers.persona import errors
 from importers.persona.answers import FACE_LIST, PersonaList
 
 READ_EVERY = timedelta(minutes=10)
+TRY_EVERY = timedelta(minutes=1)  # while the line is down, so that its being up again is seen
 ON_DEMAND_TIMEOUT_SECONDS = 10
 LONGEST_HOLD_SECONDS = 600
 
@@ -95,7 +96,8 @@ def add(persona_id: str, name: str, actor: Actor) -> tuple[FaceList, str]:
 
 def is_due() -> bool:
     line = PersonaLine.objects.filter(environment=connection.environment())
-    return not line.filter(lists_read_at__gt=Now() - READ_EVERY).exists()
+    lately = Q(lists_read_at__gt=Now() - READ_EVERY, problem="")
+    return not line.filter(lately | Q(lists_read_at__gt=Now() - TRY_EVERY)).exists()
 
 
 def postpone_reading() -> None:

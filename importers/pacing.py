@@ -59,6 +59,17 @@ def take(environment: str, *, to_send: bool = False) -> timedelta:
     return timedelta()
 
 
+def give_back(environment: str) -> None:
+    """Of a request that was taken, but came to nothing before it was made."""
+    with transaction.atomic():
+        line, now = _locked(environment)
+        recent = _recent(line, now)
+        if recent:
+            recent[max(recent)] -= 1
+            line.recent = {then: count for then, count in recent.items() if count}
+            line.save(update_fields=["recent"])
+
+
 def take_turn(environment: str, space: timedelta) -> bool:
     """Whether it is time to ask for importers, for one worker alone; and not before `space`."""
     line = PersonaLine.objects.filter(environment=environment)

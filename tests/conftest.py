@@ -53,7 +53,7 @@ CHROMIUM_SWITCHES = [
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only what works on rows is run again, and no browser."""
+    """On PostgreSQL only what works on rows is run again: no page, no browser."""
     if database.vendor == "sqlite":
         return
     again = [item for item in items if works_on_rows(item)]
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def works_on_rows(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", []))
     has_rows = item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}
-    return bool(has_rows) and not fixtures & {"browser", "postgresql_url"}
+    return bool(has_rows) and not fixtures & {"client", "browser", "postgresql_url"}
 
 
 def draw(seed: int = 0, *, size: tuple[int, int] = (240, 240), kind: str = "JPEG") -> bytes:

@@ -95,6 +95,7 @@ def test_what_was_sent_since_is_sent_no_second_time_and_a_person_says_which_is_w
     forward()
     batches = list(sent.batches.order_by("number"))
     assert [(batch.state, batch.problem) for batch in batches] == [(State.FAILED, "ambiguous")] * 3
+    assert "restored from a backup" in batches[0].problem_detail
     for batch in batches:
         own = own_importer(persona, batch)
         assert own in [row["id"] for row in batch.candidates]

@@ -173,6 +173,21 @@ class TestReadingAllLists:
         facelists.postpone_reading()
         assert not facelists.is_due()
 
+    def test_tells_within_a_minute_that_a_line_is_up_again(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
+        """Also where nothing waits to be sent or asked for."""
+        persona.faults.inject("drop_unmade", where="GET /lists")
+        with pytest.raises(errors.NoAnswer):
+            facelists.read_all(actor)
+        facelists.postpone_reading()
+        assert not facelists.is_due()
+        minute = timedelta(minutes=1)
+        PersonaLine.objects.update(lists_read_at=F("lists_read_at") - minute, paused_until=None)
+        assert facelists.is_due()
+        facelists.read_all(actor)
+        assert connection.line().problem == ""
+
 
 class TestLookingUpOneList:
     def test_reads_it_from_persona(self, persona: LocalPersona, actor: Actor) -> None:

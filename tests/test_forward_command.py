@@ -207,6 +207,8 @@ class TestBeingStopped:
         while not second.filter(state=State.SENDING).exists():
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
         hold.let_go.set()
         assert ended(process) == 0
         batch = second.get()

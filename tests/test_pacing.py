@@ -96,6 +96,17 @@ class TestOurShare:
         assert len(persona.requests()) == 3
 
 
+class TestARequestThatWasNotMade:
+    def test_is_given_back(self) -> None:
+        take(3)
+        pacing.give_back(LOCAL)
+        assert pacing.share(LOCAL).taken == 2
+
+    def test_is_given_back_where_none_was_taken(self) -> None:
+        pacing.give_back(LOCAL)
+        assert pacing.share(LOCAL).taken == 0
+
+
 class TestThePartForPolls:
     @pytest.mark.parametrize(("share", "to_send"), [(0.01, 2), (0.1, 29), (0.5, 147), (1, 294)])
     def test_is_a_fiftieth_that_sending_leaves(

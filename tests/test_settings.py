@@ -162,6 +162,8 @@ class TestNonsense:
         assert (settings.BATCH_MAX_IMAGES, settings.BATCH_MAX_BYTES) == (50, 25_000_000)
         assert settings.PERSONA_BASE_URL == "https://api.withpersona.com/api/v1"
         assert settings.ALLOWED_HOSTS == ["localhost", "127.0.0.1", "[::1]"]
+        settings = load(**PRODUCTION, ALLOWED_HOSTS="faces.example.org")
+        assert settings.ALLOWED_HOSTS == ["faces.example.org", "localhost", "127.0.0.1", "[::1]"]
         assert settings.DEBUG is False
 
 
@@ -431,10 +433,23 @@ def test_a_refusal_stops_every_command(tmp_path: Path) -> None:
     assert "DEBUG must be True or False, not 'perhaps'." in done.stderr
 
 
-def test_gunicorn_listens_on_this_machine_and_logs_no_query(
+@pytest.mark.parametrize(
+    ("endpoint", "complaints"),
+    [("http://s3.example.org", 1), ("https://s3.example.org", 0), ("http://127.0.0.1:9000", 0)],
+)
+def test_the_deployment_check_misses_tls_on_the_way_to_the_images(
+    tmp_path: Path, endpoint: str, complaints: int
+) -> None:
+    key = "".join(chr(33 + number) for number in range(64))
+    bucket = {"MEDIA_STORAGE": "s3://faces", "AWS_ENDPOINT_URL_S3": endpoint}
+    done = deploy_check(tmp_path, **(PRODUCTION | {"SECRET_KEY": key} | bucket))
+    assert done.stderr.count("consentry.W002") == complaints
+
+
+def test_gunicorn_listens_on_this_machine_and_logs_no_one_s_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PORT", "8123")
     chosen = runpy.run_path(str(Path(project.BASE_DIR, "config", "gunicorn.py")))
     assert chosen["bind"] == "127.0.0.1:8123"
-    assert not {"%(r)s", "%(q)s", "%(f)s"} & set(chosen["access_log_format"].split())
+    assert chosen["logconfig_dict"]["loggers"]["gunicorn.access"]["level"] == "WARNING"

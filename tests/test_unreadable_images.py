@@ -8,6 +8,7 @@ import pytest
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
+from importers import pacing
 from importers.audit import Actor
 from importers.forwarding.retry import retry
 from importers.forwarding.send import send_next
@@ -62,6 +63,7 @@ def test_an_unreadable_image_holds_its_batch_alone_and_says_so(
     for _ in range(3):
         send_next(OWNER)
     assert not send_next(OWNER), "it is not due yet"
+    assert pacing.share("local").taken == len(persona.requests()) == 2, "none was made for it"
     batch = sent.batches.get(number=2)
     key = Image.objects.get(batch=batch).key
     assert states(sent) == [State.IMPORTING, State.QUEUED, State.IMPORTING]

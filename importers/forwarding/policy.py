@@ -112,6 +112,11 @@ def after_look(before: Before, *, arrived: bool, key_lives: bool, all_read: bool
             "It was sent without a clear answer, and it can't be told for sure which import at "
             "Persona is its own. Nothing more is done with it until a person says which."
         )
+        if before.problem == RESTORED:
+            sentence = (
+                "The database was restored from a backup, and this batch may have been sent since. "
+                "Nothing more is done with it until a person says which import is its own, if any."
+            )
         if not all_read:
             sentence += " More were made in that time than Consentry reads: not all are shown."
         return Step(State.FAILED, AMBIGUOUS, sentence, may_have_arrived=True)

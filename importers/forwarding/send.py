@@ -56,17 +56,19 @@ def send_next(owner: str, slot: Slot = at_once) -> bool:
     if not Batch.objects.of_environment(where).to_send().exists():
         return False
     with transaction.atomic():
-        batch = None if pacing.take(where, to_send=True) else claim(owner)
-    if batch is None:
-        return False
+        if pacing.take(where, to_send=True):
+            return False
+        batch = claim(owner)
+        if batch is None:
+            pacing.give_back(where)
+            return False
     _in_hand.add(batch.pk)
     try:
-        if batch.look_first:
-            _look(batch)
-        else:
-            _send(batch, slot)
+        went_out = _look(batch) if batch.look_first else _send(batch, slot)
     finally:
         _in_hand.discard(batch.pk)
+    if not went_out:
+        pacing.give_back(where)
     return True
 
 
@@ -94,21 +96,25 @@ def keep_leases(owner: str) -> None:
     mine.update(lease_until=pacing.after(LEASE))
 
 
-def _send(batch: Batch, slot: Slot) -> None:
+def _send(batch: Batch, slot: Slot) -> bool:
+    """Whether a request was made."""
     before = _before(batch)
     try:
         files = _sealed_files(batch)
     except consent.SealBroken as broken:
         _record_step(batch, policy.seal_is_broken(broken.reason, before))
-        return
+        return False
     except Unreadable as trouble:
         _record_step(batch, policy.after_unreadable(str(trouble), before, missing=trouble.missing))
-        return
+        return False
     with slot() as may_go:
         if not may_go:
             _record_step(batch, policy.given_back(before))
-        elif batch.is_still_lent:  # else it took so long that another worker has it
-            _import(batch, files, before)
+            return False
+        if not batch.is_still_lent:  # it took so long that another worker has it
+            return False
+        _import(batch, files, before)
+        return True
 
 
 def _import(batch: Batch, files: list[ImageFile], before: policy.Before) -> None:
@@ -123,7 +129,7 @@ def _import(batch: Batch, files: list[ImageFile], before: policy.Before) -> None
         _record_answer(batch, importer)
 
 
-def _look(batch: Batch) -> None:
+def _look(batch: Batch) -> bool:
     """Looks for a batch that may have arrived, and adopts what can only be its importer."""
     before = _before(batch)
     try:
@@ -137,12 +143,13 @@ def _look(batch: Batch) -> None:
         is_sure = looked.is_sure and before.problem != policy.RESTORED
         if len(found) == 1 and is_sure and reconcile.fits(batch, found[0]):
             _record_answer(batch, found[0])
-            return
+            return True
         arrived = bool(found) or not looked.all_read
         step = policy.after_look(
             before, arrived=arrived, key_lives=_key_lives(batch), all_read=looked.all_read
         )
         _record_step(batch, step, candidates=[reconcile.told(row) for row in found])
+    return True
 
 
 def _before(batch: Batch) -> policy.Before:

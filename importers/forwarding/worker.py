@@ -140,12 +140,19 @@ def _repeat(stop: threading.Event, work: Callable[[], bool]) -> None:
 
 def _patiently[T](stop: threading.Event, work: Callable[[], T]) -> T | None:
     """Works once; a database that is away for a while only makes it wait."""
+    was_away = False
     while not stop.is_set():
         try:
-            return work()
+            done = work()
         except DATABASE_IS_AWAY as error:
-            log.warning("database: %s", type(error).__name__)
+            if not was_away:
+                log.warning("the database is away: %s", type(error).__name__)
+            was_away = True
             stop.wait(AFTER_DATABASE_TROUBLE_SECONDS)
+        else:
+            if was_away:
+                log.info("the database is back")
+            return done
         finally:
             close_old_connections()
     return None
