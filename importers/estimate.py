@@ -38,8 +38,8 @@ class TimeLeft:
         return f"{least} to {most} {name}s" if least < most else f"about {most} {name}s"
 
 
-def time_left(environment: str, batches: Sequence[Batch]) -> TimeLeft | None:
-    """For the batches of one import; None while nothing can be said honestly.
+def time_left(environment: str, batches: Sequence[Batch], share: Share) -> TimeLeft | None:
+    """For the batches of one import, at our share; None while nothing can be said honestly.
 
     So it is until one batch has been taken and Persona has ended one, while an answer is lost, and
     where Persona takes longer than it lately did.
@@ -54,7 +54,7 @@ def time_left(environment: str, batches: Sequence[Batch]) -> TimeLeft | None:
     if pace is None:
         return None
     ahead = _ahead(environment, to_send[-1])
-    least = at_our_share(pacing.share(environment), ahead)
+    least = at_our_share(share, ahead)
     return TimeLeft(least + took[0], max(least, pace * ahead) + _slow(took))
 
 
@@ -63,7 +63,7 @@ def at_our_share(share: Share, requests: int) -> timedelta:
     beyond = requests - (share.allowed - share.taken)
     if beyond <= 0:
         return NOTHING
-    return share.ends_in + pacing.WINDOW * ((beyond - 1) // share.allowed)
+    return share.free_in + pacing.WINDOW * ((beyond - 1) // share.allowed)
 
 
 def _took(environment: str) -> list[timedelta]:

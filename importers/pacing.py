@@ -36,7 +36,7 @@ class Share:
     taken: int
     allowed: int
     limit: int
-    ends_in: timedelta = field(default=timedelta(), compare=False)
+    free_in: timedelta = field(default=timedelta(), compare=False)
 
 
 def take(environment: str, *, to_send: bool = False) -> timedelta:
@@ -101,8 +101,8 @@ def share(environment: str) -> Share:
         return Share(0, _allowed(line), line.limit)
     line, now = _and_now(row)
     recent = _recent(line, now)
-    ends_in = _until_one_leaves(recent, now) if recent else timedelta()
-    return Share(sum(recent.values()), _allowed(line), line.limit, ends_in)
+    free_in = _until_one_leaves(recent, now) if recent else timedelta()
+    return Share(sum(recent.values()), _allowed(line), line.limit, free_in)
 
 
 def after(delay: timedelta) -> Combinable:

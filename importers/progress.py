@@ -85,7 +85,7 @@ class Progress:
             f"{self.error_count} error."
         )
 
-    @property
+    @cached_property
     def share(self) -> Share:
         return pacing.share(self.face_import.face_list.environment)
 
@@ -94,7 +94,8 @@ class Progress:
         """None where it can't be told: while something holds the import up, for one."""
         if self.notices:
             return None
-        return estimate.time_left(self.face_import.face_list.environment, self.batches)
+        where = self.face_import.face_list.environment
+        return estimate.time_left(where, self.batches, self.share)
 
     @cached_property
     def version(self) -> str:

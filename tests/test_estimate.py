@@ -48,7 +48,7 @@ def test_a_range_is_said_in_whole_units_never_too_short(
     [(0, 150, 0), (0, 151, 40), (140, 10, 0), (140, 11, 40), (150, 150, 40), (150, 151, 100)],
 )
 def test_our_share_lets_so_many_out_in_each_window(taken: int, requests: int, wait: float) -> None:
-    share = Share(taken, allowed=150, limit=300, ends_in=seconds(40))
+    share = Share(taken, allowed=150, limit=300, free_in=seconds(40))
     assert estimate.at_our_share(share, requests) == seconds(wait)
 
 
@@ -58,7 +58,7 @@ class TestAnImport:
     def sent(
         self, make_draft: Make, face_list: FaceList, actor: Actor, settings: Settings
     ) -> Import:
-        """Ten batches of one image, signed ten minutes ago; nothing went out yet."""
+        """Ten batches of one image; nothing went out yet."""
         settings.BATCH_MAX_IMAGES = 1
         Worker.objects.create(name="a worker")
         return submit(make_draft(face_list, images=10), actor)
@@ -99,7 +99,6 @@ class TestAnImport:
         left = self.left(later)
         assert left is not None
         assert left.most.total_seconds() == pytest.approx(0 * 11 + 5, abs=1)
-        self.took(later, 1, begun=60, took=5)
         Batch.objects.filter(face_import=later, number=1).update(
             first_sent_at=datetime.now(UTC) - seconds(70)
         )

@@ -38,6 +38,11 @@ class Before:
     may_have_arrived: bool = False
     problem: str = ""
 
+    @property
+    def waiting(self) -> Batch.State:
+        """The state to wait in where this attempt came to nothing."""
+        return State.UNKNOWN if self.may_have_arrived else State.QUEUED
+
 
 @dataclass(frozen=True)
 class Step:
@@ -88,9 +93,8 @@ def after(error: errors.PersonaError, before: Before) -> Step:
 
 def _held(before: Before, said: str) -> Step:
     """This send came to nothing; the batch stays as it was and goes on when the line is up."""
-    if before.may_have_arrived:
-        return Step(State.UNKNOWN, "", said, scope=Scope.LINE, may_have_arrived=True)
-    return Step(State.QUEUED, "", said, scope=Scope.LINE)
+    arrived = before.may_have_arrived
+    return Step(before.waiting, "", said, scope=Scope.LINE, may_have_arrived=arrived)
 
 
 def _after_refusal(error: errors.Refused, said: str, held: Step) -> Step:
@@ -132,14 +136,13 @@ def after_unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
     arrived = before.may_have_arrived
     if missing:
         return Step(State.FAILED, "image_missing", sentence, may_have_arrived=arrived)
-    state = State.UNKNOWN if arrived else State.QUEUED
-    return Step(state, "storage_unreadable", sentence, _delay(before), may_have_arrived=arrived)
+    delay = _delay(before)
+    return Step(before.waiting, "storage_unreadable", sentence, delay, may_have_arrived=arrived)
 
 
 def given_back(before: Before) -> Step:
     """The step where the worker is told to stop before the batch went out."""
-    state = State.UNKNOWN if before.may_have_arrived else State.QUEUED
-    return Step(state, before.problem, "", may_have_arrived=before.may_have_arrived)
+    return Step(before.waiting, before.problem, "", may_have_arrived=before.may_have_arrived)
 
 
 def seal_is_broken(sentence: str, before: Before) -> Step:

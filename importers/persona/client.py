@@ -67,8 +67,8 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._on_exchange = on_exchange
         self._session = requests.Session()
-        self._session.mount("https://", _adapter())
-        self._session.mount("http://", _adapter())
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, _adapter())
         self._session.trust_env = False
         self._session.headers.update(
             {
