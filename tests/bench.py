@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
-from django.conf import settings
 from PIL import Image as Picture
 
 from importers.persona.local import DEFAULT_KEY, IMPORT, LocalPersona
@@ -144,13 +142,8 @@ def signed(folder: Path, persona: Persona, faces: Path, **options: str) -> Itera
         tempfile.TemporaryDirectory(dir=folder) as own,
         product(Path(own), persona.url, "correct horse battery staple", **options) as installed,
     ):
-        attestation = Path(own, "attestation.json")
-        with attestation.open("wb") as output:
-            command = [sys.executable, "manage.py", "import_faces", "--attestation-template"]
-            subprocess.run(command, cwd=settings.BASE_DIR, stdout=output, check=True)
         if any(faces.iterdir()):
-            told = ("--list", persona.list_id, "--user", "officer")
-            installed.manage("import_faces", str(faces), *told, "--attestation", str(attestation))
+            installed.import_faces(faces, persona.list_id)
         yield installed
 
 

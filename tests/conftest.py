@@ -5,7 +5,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from importers import consent, intake, pacing
 from importers.audit import Actor
 from importers.consent import Answers
 from importers.forwarding import cut, worker
+from importers.intake import Taken
 from importers.models import Batch, Environment, FaceList, Import, PersonaLine
 from importers.persona.local import LocalPersona
 from tests.postgresql import postgresql_url
@@ -161,6 +162,58 @@ def environment_beside(persona: LocalPersona, media: Path) -> dict[str, str]:
         "PERSONA_BASE_URL": persona.url,
         "PERSONA_API_KEY": persona.key,
     }
+
+
+@pytest.fixture
+def draft(face_list: FaceList, actor: Actor) -> Import:
+    """An empty one."""
+    return intake.open_draft(face_list, actor)
+
+
+@pytest.fixture
+def give(draft: Import, actor: Actor) -> Callable[..., Taken]:
+    """Gives one file to the draft."""
+
+    def give(name: str = "face.jpg", data: bytes | None = None) -> Taken:
+        data = draw() if data is None else data
+        return intake.take(draft, name, data, len(data), actor)
+
+    return give
+
+
+@pytest.fixture
+def sent(
+    make_draft: Callable[..., Import], known_list: FaceList, actor: Actor, settings: Settings
+) -> Import:
+    """Three batches of one image each, which wait to be sent."""
+    settings.BATCH_MAX_IMAGES = 1
+    return submit(make_draft(known_list), actor)
+
+
+class Clock:
+    """Persona's clock, which may go another way than ours."""
+
+    ahead = timedelta()
+
+    def __init__(self) -> None:
+        self._machine = time.time  # a test may have ours jump
+
+    def __call__(self) -> float:
+        return self._machine() + self.ahead.total_seconds()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def states_of(sent: Import) -> list[str]:
+    return list(sent.batches.order_by("number").values_list("state", flat=True))
+
+
+def every_image_is_there_once(persona: LocalPersona, sent: Import) -> bool:
+    arrived = [file.sha256 for entry in persona.ledger() for file in entry.files]
+    return sorted(arrived) == sorted(sent.files.values_list("sha256", flat=True))
 
 
 def submit(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Import:

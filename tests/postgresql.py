@@ -60,17 +60,24 @@ def major_version(postgres: Path) -> int:
 def server(binaries: Path) -> Iterator[str]:
     """A new cluster on a free port of the loopback, without passwords and without fsync."""
     user = unprivileged_user()
+    with new_cluster(binaries, user) as data:
+        process, url = start(binaries, data, user)
+        try:
+            yield url
+        finally:
+            stop(process)
+
+
+@contextmanager
+def new_cluster(binaries: Path, user: pwd.struct_passwd | None) -> Iterator[Path]:
+    """Where the data of a server lies that was not started yet."""
     # /tmp because others than root can reach it, and a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="consentry-pg-", dir="/tmp") as folder:
         if user:
             os.chown(folder, user.pw_uid, user.pw_gid)
         data = Path(folder, "data")
         run_initdb(binaries, data, user)
-        process, url = start(binaries, data, user)
-        try:
-            yield url
-        finally:
-            stop(process)
+        yield data
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:
@@ -93,24 +100,29 @@ def start(
     binaries: Path, data: Path, user: pwd.struct_passwd | None
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Another process may take the free port before the server does: then a new one is tried."""
-    log = Path(data.parent, "server.log")
     for _ in range(3):
         port = free_port()
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [str(binaries / "postgres"), "-D", str(data), *settings(data.parent, port)],
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                **as_user(user),
-            )
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        process, url = launch(binaries, data, user, port)
         if answers(process, url, data):
             return process, url
         stop(process)
-    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
+    raise RuntimeError(f"PostgreSQL did not start:\n{Path(data.parent, 'server.log').read_text()}")
+
+
+def launch(
+    binaries: Path, data: Path, user: pwd.struct_passwd | None, port: int, *more: str
+) -> tuple[subprocess.Popen[bytes], str]:
+    with Path(data.parent, "server.log").open("ab") as output:
+        process = subprocess.Popen(
+            [str(binaries / "postgres"), "-D", str(data), *settings(data.parent, port), *more],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            **as_user(user),
+        )
+    return process, f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
 def settings(sockets: Path, port: int) -> list[str]:

@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,13 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import psycopg
 import requests
 from django.conf import settings
 from psycopg.sql import SQL, Identifier
+
+from tests.postgresql import free_port
 
 START_SECONDS = 30
 
@@ -29,7 +30,7 @@ class Product:
         self, folder: Path, persona_url: str, password: str, database_url: str, **options: str
     ) -> None:
         self._database_url = database_url
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._running: list[subprocess.Popen[bytes]] = []
         given = {
@@ -45,9 +46,19 @@ class Product:
         self.manage("migrate", "--verbosity", "0")
         self.manage("createsuperuser", "--noinput", "--username", "officer", "--email", "o@o.test")
 
-    def manage(self, *words: str) -> None:
+    def manage(self, *words: str, stdout: IO[bytes] | None = None) -> None:
         command = [sys.executable, "manage.py", *words]
-        subprocess.run(command, cwd=settings.BASE_DIR, env=self._environment, check=True)
+        subprocess.run(
+            command, cwd=settings.BASE_DIR, env=self._environment, stdout=stdout, check=True
+        )
+
+    def import_faces(self, faces: Path, list_id: str) -> None:
+        """Signs and sends a folder of them."""
+        attestation = faces.with_name("attestation.json")
+        with attestation.open("wb") as output:
+            self.manage("import_faces", "--attestation-template", stdout=output)
+        told = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
+        self.manage("import_faces", str(faces), *told)
 
     def start_web(self) -> subprocess.Popen[bytes]:
         web = self._start("-m", "gunicorn", "--config", "config/gunicorn.py")
@@ -119,9 +130,3 @@ def _database(server: str) -> Iterator[str]:
         finally:
             drop = SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name))
             administration.execute(drop)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,27 +8,17 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
-from pytest_django import Settings
 
 from importers.audit import Actor
 from importers.forwarding import reconcile, worker
 from importers.forwarding.retry import retry
 from importers.models import AuditEvent, Batch, FaceList, Import, Worker
 from importers.persona.local import LocalPersona
-from tests.conftest import forward, submit
+from tests.conftest import every_image_is_there_once, forward, states_of, submit
 
 State = Batch.State
 HOUR_AGO = timedelta(hours=1)
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sent(
-    make_draft: Callable[..., Import], known_list: FaceList, actor: Actor, settings: Settings
-) -> Import:
-    """Three batches that wait to be sent; so it stands in the backup."""
-    settings.BATCH_MAX_IMAGES = 1
-    return submit(make_draft(known_list), actor)
 
 
 @pytest.fixture
@@ -52,16 +42,8 @@ def after_restore(moment: datetime | None = None) -> str:
     return said.getvalue()
 
 
-def states(sent: Import) -> list[str]:
-    return list(sent.batches.order_by("number").values_list("state", flat=True))
-
-
 def imported(persona: LocalPersona) -> list[str]:
     return sorted(file.sha256 for entry in persona.ledger() for file in entry.files)
-
-
-def every_hash(sent: Import) -> list[str]:
-    return sorted(sent.files.values_list("sha256", flat=True))
 
 
 def own_importer(persona: LocalPersona, batch: Batch) -> str:
@@ -73,7 +55,7 @@ def test_what_was_not_sent_since_is_looked_for_and_sent_under_a_new_key(
     persona: LocalPersona, sent: Import
 ) -> None:
     assert "before they are sent: 3\n" in after_restore()
-    assert states(sent) == [State.UNKNOWN] * 3
+    assert states_of(sent) == [State.UNKNOWN] * 3
     batch = sent.batches.all()[0]
     assert batch.first_sent_at
     assert batch.tried_until
@@ -81,8 +63,8 @@ def test_what_was_not_sent_since_is_looked_for_and_sent_under_a_new_key(
     assert HOUR_AGO <= looked_back < HOUR_AGO + timedelta(minutes=1)
     keys = set(sent.batches.values_list("idempotency_key", flat=True))
     forward()
-    assert states(sent) == [State.DONE] * 3
-    assert imported(persona) == every_hash(sent)
+    assert states_of(sent) == [State.DONE] * 3
+    assert every_image_is_there_once(persona, sent)
     assert keys.isdisjoint(sent.batches.values_list("idempotency_key", flat=True))
 
 
@@ -101,8 +83,8 @@ def test_what_was_sent_since_is_sent_no_second_time_and_a_person_says_which_is_w
         assert own in [row["id"] for row in batch.candidates]
         reconcile.decide(batch, own, actor)
     forward()
-    assert states(sent) == [State.DONE] * 3
-    assert imported(persona) == every_hash(sent)
+    assert states_of(sent) == [State.DONE] * 3
+    assert every_image_is_there_once(persona, sent)
 
 
 def test_the_importer_of_an_import_that_the_backup_does_not_hold_is_not_adopted(
@@ -143,7 +125,7 @@ def test_a_batch_that_persona_refused_is_looked_for_when_a_person_tries_it_again
         Batch.objects.filter(pk=row["id"]).update(**row)
     Worker.objects.all().delete()
     after_restore()
-    assert states(sent) == [State.FAILED] * 3
+    assert states_of(sent) == [State.FAILED] * 3
     retry(sent, actor)
     forward()
     assert set(sent.batches.values_list("problem", flat=True)) == {"ambiguous"}
@@ -156,9 +138,9 @@ def test_what_is_at_persona_is_followed_and_what_was_canceled_stays_so(
     worker.step("a worker")
     sent.batches.filter(number=3).update(state=State.CANCELED)
     assert "before they are sent: 1\n" in after_restore()
-    assert states(sent)[2] == State.CANCELED
+    assert states_of(sent)[2] == State.CANCELED
     forward()
-    assert states(sent)[0] == State.DONE
+    assert states_of(sent)[0] == State.DONE
 
 
 def test_it_is_told_in_the_audit_trail_and_drafts_are_named(
@@ -182,11 +164,11 @@ def test_it_is_told_in_the_audit_trail_and_drafts_are_named(
 def test_a_moment_that_cannot_be_is_refused(sent: Import, value: str, reason: str) -> None:
     with pytest.raises(CommandError, match=reason.replace("(", r"\(")):
         call_command("after_restore", "--backup-from", value)
-    assert states(sent) == [State.QUEUED] * 3
+    assert states_of(sent) == [State.QUEUED] * 3
 
 
 def test_it_is_refused_while_a_worker_runs(sent: Import) -> None:
     worker.show_alive("a worker")
     with pytest.raises(CommandError, match="stop every worker first"):
         after_restore()
-    assert states(sent) == [State.QUEUED] * 3
+    assert states_of(sent) == [State.QUEUED] * 3

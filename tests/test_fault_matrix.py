@@ -32,7 +32,7 @@ from importers.persona.client import Client, ImageFile
 from importers.persona.local import FAULTS, IMPORT, LedgerEntry, LocalPersona, bodies
 from importers.persona.local.answers import Answer, error
 from importers.persona.local.faults import Kind, Stage
-from tests.conftest import draw, forward, submit, time_passes
+from tests.conftest import Clock, draw, forward, submit, time_passes
 from tests.test_client import reset
 from tests.test_send import the_lease_runs_out
 
@@ -226,18 +226,6 @@ def moment(value: Any) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-class Clock:
-    """Persona's clock, which may go another way than ours."""
-
-    ahead = timedelta()
-
-    def __init__(self) -> None:
-        self._machine = time.time
-
-    def __call__(self) -> float:
-        return self._machine() + self.ahead.total_seconds()
-
-
 @dataclass(frozen=True)
 class World:
     """An import of three images in one batch, and all that a fault can strike."""
@@ -268,11 +256,6 @@ def own_rows(sql: str) -> list[tuple[Any, ...]]:
     with database.cursor() as cursor:
         cursor.execute(sql)
         return list(cursor.fetchall())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -1,25 +1,23 @@
 """The matrix of faults: PostgreSQL is gone, and comes back, while two workers send."""
 
-import json
-import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pwd import struct_passwd
 
 import pytest
 
-from importers.management.commands.import_faces import TEMPLATE
 from importers.persona.local import IMPORT, LocalPersona
 from tests import postgresql
 from tests.conftest import PASSWORD
 from tests.product import Product
 from tests.test_browser import write
 from tests.test_fault_matrix import Wire, holds_whatever_happens
+from tests.test_kill import every_image_is_at_persona_once, the_rows_agree_with
 
 IMAGES, IMAGES_IN_A_BATCH = 80, 2
 WORKERS, THREADS = 2, 2
@@ -27,7 +25,6 @@ SENDS_BETWEEN = 10
 PATIENCE_SECONDS = 100  # more than twice as long as a lease
 LOOK_SECONDS = 0.1
 ENDED = "SELECT 1 FROM importers_batch WHERE state != 'done'"
-WRITTEN = "SELECT importer_id, idempotency_key, image_count, successful_count FROM importers_batch"
 
 
 class Cluster:
@@ -36,25 +33,13 @@ class Cluster:
     As in production, and unlike the tests' other server, a commit is written before it is told.
     """
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
-        self._binaries, self._data = binaries, folder / "data"
-        self._user = postgresql.unprivileged_user()
-        postgresql.run_initdb(binaries, self._data, self._user)
-        self._port = postgresql.free_port()
-        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+    def __init__(self, binaries: Path, data: Path, user: struct_passwd | None) -> None:
+        self._own = (binaries, data, user, postgresql.free_port(), "--synchronous_commit=on")
+        self._data = data
         self.start()
 
     def start(self) -> None:
-        told = postgresql.settings(self._data.parent, self._port)
-        with (self._data.parent / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data, *told, "--synchronous_commit=on"],
-                cwd="/",
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **postgresql.as_user(self._user),
-            )
+        self.process, self.url = postgresql.launch(*self._own)
         assert postgresql.answers(self.process, self.url, self._data)
 
     def is_gone(self) -> None:
@@ -68,10 +53,8 @@ def cluster(postgresql_url: str) -> Iterator[Cluster]:
     """Of our own: nobody else is disturbed. (Where there is none at all, the other one skips.)"""
     binaries, user = postgresql.find_binaries(), postgresql.unprivileged_user()
     assert binaries
-    with tempfile.TemporaryDirectory(prefix="consentry-pg-", dir="/tmp") as name:
-        if user:
-            os.chown(name, user.pw_uid, user.pw_gid)
-        own = Cluster(binaries, Path(name))
+    with postgresql.new_cluster(binaries, user) as data:
+        own = Cluster(binaries, data, user)
         try:
             yield own
         finally:
@@ -102,14 +85,6 @@ def installation(cluster: Cluster, folder: Path, url: str) -> Iterator[Product]:
         installed.stop()
 
 
-def import_faces(installed: Product, list_id: str, folder: Path) -> None:
-    write(folder / "faces", IMAGES)
-    attestation = folder / "attestation.json"
-    attestation.write_text(json.dumps(TEMPLATE))
-    told = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
-    installed.manage("import_faces", str(folder / "faces"), *told)
-
-
 def are_at_work(workers: list[subprocess.Popen[bytes]]) -> bool:
     return [worker.poll() for worker in workers] == [None] * WORKERS
 
@@ -126,17 +101,6 @@ def all_ends(installed: Product, workers: list[subprocess.Popen[bytes]]) -> bool
     return True
 
 
-def the_database_agrees_with(persona: LocalPersona, installed: Product) -> bool:
-    rows = {(importer, str(key), count, sent) for importer, key, count, sent in
-            installed.rows(WRITTEN)}  # fmt: skip
-    told = {
-        (row.importer_id, row.idempotency_key, len(row.files), len(row.files))
-        for row in persona.ledger()
-    }
-    assert installed.rows("SELECT state FROM importers_import") == [("completed",)]
-    return rows == told and len(rows) == IMAGES / IMAGES_IN_A_BATCH
-
-
 def test_a_database_that_goes_away_twice_while_workers_send(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -146,7 +110,8 @@ def test_a_database_that_goes_away_twice_while_workers_send(
         Wire(persona) as wire,
         installation(cluster, tmp_path, wire.url) as installed,
     ):
-        import_faces(installed, persona.add_list("Known fraud"), tmp_path)
+        write(tmp_path / "faces", IMAGES)
+        installed.import_faces(tmp_path / "faces", persona.add_list("Known fraud"))
         persona.faults.inject("slow", None, IMPORT)
         told = ("--threads", str(THREADS))
         workers = [installed.start_worker(*told) for _ in range(WORKERS)]
@@ -165,4 +130,6 @@ def test_a_database_that_goes_away_twice_while_workers_send(
             assert worker.wait(PATIENCE_SECONDS) == 0
         installed.manage("verify_audit")
         assert holds_whatever_happens(installed.rows, wire, [])
-        assert the_database_agrees_with(persona, installed)
+        assert every_image_is_at_persona_once(installed, persona, IMAGES)
+        assert the_rows_agree_with(persona, installed)
+        assert len(persona.ledger()) == IMAGES / IMAGES_IN_A_BATCH

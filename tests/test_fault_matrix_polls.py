@@ -11,9 +11,9 @@ from importers.forwarding.send import send_next
 from importers.models import Batch, Import
 from importers.persona.local import IMPORTERS
 from tests.conftest import forward, time_passes
-from tests.test_fault_matrix import OWNER, World, clock, persona, wire, world
+from tests.test_fault_matrix import OWNER, World, persona, wire, world
 
-__all__ = ["clock", "persona", "wire", "world"]
+__all__ = ["persona", "wire", "world"]
 
 State = Batch.State
 POLLS = 3

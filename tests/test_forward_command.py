@@ -19,7 +19,7 @@ from importers.audit import Actor
 from importers.forwarding import worker
 from importers.models import Batch, FaceList, Import, PersonaLine, Worker
 from importers.persona.local import IMPORT, LocalPersona
-from tests.conftest import environment_beside, submit
+from tests.conftest import environment_beside, every_image_is_there_once, states_of, submit
 
 State = Batch.State
 PATIENCE_SECONDS = 60
@@ -89,28 +89,19 @@ def sent(
     return submit(make_draft(known_list, images=6), actor)
 
 
-def states(of_import: Import) -> list[str]:
-    return [batch.state for batch in of_import.batches.order_by("number")]
-
-
-def every_image_is_there_once(persona: LocalPersona, of_import: Import) -> bool:
-    arrived = [file.sha256 for entry in persona.ledger() for file in entry.files]
-    return sorted(arrived) == sorted(of_import.files.values_list("sha256", flat=True))
-
-
 class TestOnce:
     def test_sends_one_batch_and_returns(
         self, persona: LocalPersona, sent: Import, start: Start
     ) -> None:
         assert ended(start("--once")) == 0
-        assert states(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
+        assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
         assert len(persona.ledger()) == 1
 
     def test_polls_what_is_due(self, persona: LocalPersona, sent: Import, start: Start) -> None:
         assert ended(start("--once")) == 0
         Batch.objects.filter(state=State.IMPORTING).update(next_attempt_at=Now())
         assert ended(start("--once")) == 0
-        assert states(sent) == [State.DONE, State.DONE, State.QUEUED]
+        assert states_of(sent) == [State.DONE, State.DONE, State.QUEUED]
 
 
 class TestDrain:
@@ -135,7 +126,7 @@ class TestDrain:
     ) -> None:
         persona.faults.inject("unprocessable")
         assert ended(start("--drain", "--threads", "1")) == 0
-        assert states(sent) == [State.FAILED, State.DONE, State.DONE]
+        assert states_of(sent) == [State.FAILED, State.DONE, State.DONE]
         sent.refresh_from_db()
         assert sent.state == Import.State.NEEDS_ATTENTION
 
@@ -148,7 +139,7 @@ class TestDrain:
             paused_until=Now() + timedelta(hours=1),
         )
         assert ended(start("--drain")) == 0
-        assert states(sent) == [State.DONE] * 3
+        assert states_of(sent) == [State.DONE] * 3
 
 
 class TestWithoutAnOption:
@@ -190,10 +181,10 @@ class TestBeingStopped:
         process.send_signal(number)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
-        assert states(sent)[0] == State.SENDING
+        assert states_of(sent)[0] == State.SENDING
         hold.let_go.set()
         assert ended(process) == 0
-        assert states(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
+        assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
         (entry,) = persona.ledger()
         assert sent.batches.get(number=1).importer_id == entry.importer_id
 
@@ -268,7 +259,7 @@ class TestBeingKilled:
         process.wait()
         hold.let_go.set()
         assert ended(start("--once")) == 0
-        first, *others = states(sent)
+        first, *others = states_of(sent)
         assert first == State.SENDING
         assert others.count(State.IMPORTING) == 1
 

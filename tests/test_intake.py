@@ -35,22 +35,6 @@ from tests.conftest import draw, submit
 STORED_NAME = r"imports/{import_id}/[0-9a-f]{{32}}\.{extension}"
 
 
-@pytest.fixture
-def draft(face_list: FaceList, actor: Actor) -> Import:
-    return intake.open_draft(face_list, actor)
-
-
-@pytest.fixture
-def give(draft: Import, actor: Actor) -> Callable[..., Taken]:
-    """Gives one file to the draft."""
-
-    def give(name: str = "face.jpg", data: bytes | None = None) -> Taken:
-        data = draw() if data is None else data
-        return intake.take(draft, name, data, len(data), actor)
-
-    return give
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below the folder, with its bytes."""
     files = (path for path in folder.rglob("*") if path.is_file())

@@ -3,7 +3,6 @@
 `make soak` takes longer over it, and waits for the leases of killed workers to run out.
 """
 
-import json
 import os
 import random
 import secrets
@@ -20,7 +19,6 @@ from uuid import UUID
 
 import pytest
 
-from importers.management.commands.import_faces import TEMPLATE
 from importers.persona.local import IMPORT, LocalPersona, SeenRequest
 from tests.conftest import PASSWORD
 from tests.product import Product, product
@@ -52,16 +50,6 @@ def chance() -> Iterator[random.Random]:
     except BaseException as failure:
         failure.add_note(f"These delays come again with KILL_SEED={seed}")
         raise
-
-
-def import_faces(installed: Product, persona: LocalPersona, folder: Path, count: int) -> None:
-    write(folder / "faces", count)
-    attestation = folder / "attestation.json"
-    attestation.write_text(json.dumps(TEMPLATE))
-    told = ("--list", persona.add_list("Known fraud"), "--user", "officer")
-    installed.manage(
-        "import_faces", str(folder / "faces"), *told, "--attestation", str(attestation)
-    )
 
 
 def start_workers(installed: Product, count: int) -> list[subprocess.Popen[bytes]]:
@@ -150,7 +138,8 @@ def test_workers_killed_again_and_again_lose_and_double_nothing(
             BATCH_MAX_IMAGES="10",
         ) as installed,
     ):
-        import_faces(installed, persona, tmp_path, IMAGES)
+        write(tmp_path / "faces", IMAGES)
+        installed.import_faces(tmp_path / "faces", persona.add_list("Known fraud"))
         persona.faults.inject("slow", None, IMPORT, seconds=answer_seconds)
         killed = kill_again_and_again(installed, workers, delays)
 
@@ -176,7 +165,8 @@ def test_two_workers_send_each_of_200_batches_once_and_keep_to_the_share(
             BATCH_MAX_IMAGES="1",
         ) as installed,
     ):
-        import_faces(installed, persona, tmp_path, 200)
+        write(tmp_path / "faces", 200)
+        installed.import_faces(tmp_path / "faces", persona.add_list("Known fraud"))
         assert ended(start_workers(installed, 2)) == [0, 0]
 
         assert every_image_is_at_persona_once(installed, persona, 200)

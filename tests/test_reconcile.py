@@ -1,6 +1,5 @@
 """Looking for a batch that may have arrived: adopted, sent anew, waited for, or asked about."""
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -21,7 +20,7 @@ from importers.models import AuditEvent, Batch, Environment, FaceList, Import, P
 from importers.persona.answers import Status
 from importers.persona.client import Client, ImageFile
 from importers.persona.local import IMPORT, LocalPersona
-from tests.conftest import draw, forward, share_is_used, submit, time_passes
+from tests.conftest import Clock, draw, forward, share_is_used, submit, time_passes
 from tests.test_client import PENDING, says
 from tests.test_client import importers as page_of
 from tests.test_poll import told as importer_told
@@ -33,20 +32,6 @@ OWNER = "the test's worker"
 INDEX = "GET /importers"
 MADE = ["bad_gateway_made", "broken_json", "no_id"]
 PICTURE = draw(1000, size=(200, 200), kind="PNG")
-
-
-class Clock:
-    """Persona's clock, which may go another way than ours."""
-
-    ahead_seconds = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead_seconds
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -92,10 +77,10 @@ def strangers(persona: LocalPersona, clock: Clock) -> Callable[..., list[str]]:
     file = ImageFile("theirs.png", "image/png", PICTURE)
 
     def make(times: int = 1, *, seconds_from_now: float = 0) -> list[str]:
-        clock.ahead_seconds = seconds_from_now
+        clock.ahead = timedelta(seconds=seconds_from_now)
         keys = [f"strangers {seconds_from_now} {n}" for n in range(times)]
         made = [client.import_faces(theirs, [file], key).id for key in keys]
-        clock.ahead_seconds = 0
+        clock.ahead = timedelta()
         return made
 
     return make
@@ -412,7 +397,7 @@ class TestAnImporterThatIsNotOurs:
     def test_is_told_from_ours_also_where_the_clocks_differ(
         self, persona: LocalPersona, clock: Clock, in_doubt: Make, seconds: float
     ) -> None:
-        clock.ahead_seconds = seconds
+        clock.ahead = timedelta(seconds=seconds)
         sent = in_doubt(made=True)
         looks()
         assert made_by_us(persona, sent) == [the_only(sent).importer_id]
@@ -478,9 +463,9 @@ class TestTwoOfOursInTheSameMinutes:
     def test_do_not_meet_where_hours_lie_between(
         self, persona: LocalPersona, clock: Clock, in_doubt: Make
     ) -> None:
-        clock.ahead_seconds = -7200
+        clock.ahead = timedelta(hours=-2)
         one = in_doubt(made=True)
-        clock.ahead_seconds = 0
+        clock.ahead = timedelta()
         hours = timedelta(hours=2)
         Batch.objects.filter(face_import=one).update(
             first_sent_at=F("first_sent_at") - hours, tried_until=F("tried_until") - hours

@@ -140,15 +140,6 @@ def draft(known_list: FaceList, actor: Actor) -> Import:
     return intake.open_draft(known_list, actor)
 
 
-@pytest.fixture
-def give(draft: Import, actor: Actor) -> Callable[..., Taken]:
-    def give(name: str = "face.jpg", data: bytes | None = None) -> Taken:
-        data = draw() if data is None else data
-        return intake.take(draft, name, data, len(data), actor)
-
-    return give
-
-
 @contextmanager
 def each_is_told(answer: bytes) -> Iterator[str]:
     """The address of a server that gives everybody the same answer, and hangs up."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
-from pytest_django import Settings
 
 from importers import pacing
 from importers.audit import Actor
@@ -14,20 +13,11 @@ from importers.forwarding.retry import retry
 from importers.forwarding.send import send_next
 from importers.models import Batch, FaceList, Image, Import
 from importers.persona.local import LocalPersona
-from tests.conftest import forward, submit, time_passes
+from tests.conftest import every_image_is_there_once, forward, states_of, submit, time_passes
 
 OWNER = "the test's worker"
 State = Batch.State
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sent(
-    make_draft: Callable[..., Import], known_list: FaceList, actor: Actor, settings: Settings
-) -> Import:
-    """Three batches of one image each."""
-    settings.BATCH_MAX_IMAGES = 1
-    return submit(make_draft(known_list), actor)
 
 
 @pytest.fixture
@@ -44,17 +34,8 @@ def is_mended(place: Path) -> None:
     place.with_suffix(".aside").rename(place)
 
 
-def states(sent: Import) -> list[str]:
-    return list(sent.batches.order_by("number").values_list("state", flat=True))
-
-
 def seconds_to_next_try(sent: Import) -> float:
     return (sent.batches.get(number=2).next_attempt_at - datetime.now(UTC)).total_seconds()
-
-
-def every_image_once(persona: LocalPersona, sent: Import) -> bool:
-    told = [file.sha256 for entry in persona.ledger() for file in entry.files]
-    return sorted(told) == sorted(sent.files.values_list("sha256", flat=True))
 
 
 def test_an_unreadable_image_holds_its_batch_alone_and_says_so(
@@ -66,7 +47,7 @@ def test_an_unreadable_image_holds_its_batch_alone_and_says_so(
     assert pacing.share("local").taken == len(persona.requests()) == 2, "none was made for it"
     batch = sent.batches.get(number=2)
     key = Image.objects.get(batch=batch).key
-    assert states(sent) == [State.IMPORTING, State.QUEUED, State.IMPORTING]
+    assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.IMPORTING]
     assert batch.problem == "storage_unreadable"
     assert batch.problem_detail == f"Image {key} cannot be read from storage now."
     assert (batch.may_have_arrived, batch.first_sent_at) == (False, None)
@@ -83,9 +64,9 @@ def test_it_is_tried_again_ever_later_and_goes_on_by_itself_once_it_can_be_read(
     assert waits[1:10] == [2, 4, 8, 16, 32, 64, 128, 256, 300]
     is_mended(unreadable)
     forward()
-    assert states(sent) == [State.DONE] * 3
+    assert states_of(sent) == [State.DONE] * 3
     assert sent.batches.get(number=2).problem == ""
-    assert every_image_once(persona, sent)
+    assert every_image_is_there_once(persona, sent)
     sent.refresh_from_db()
     assert sent.state == Import.State.COMPLETED
 
@@ -108,8 +89,8 @@ def test_after_a_lost_answer_it_is_still_known_that_it_may_have_arrived(
     is_mended(place)
     time_passes()
     forward()
-    assert states(sent) == [State.DONE]
-    assert every_image_once(persona, sent)
+    assert states_of(sent) == [State.DONE]
+    assert every_image_is_there_once(persona, sent)
 
 
 def test_an_image_that_is_gone_needs_a_person_who_brings_it_back_and_tries_again(
@@ -119,11 +100,11 @@ def test_an_image_that_is_gone_needs_a_person_who_brings_it_back_and_tries_again
     forward()
     batch = sent.batches.get(number=2)
     key = Image.objects.get(batch=batch).key
-    assert states(sent) == [State.DONE, State.FAILED, State.DONE]
+    assert states_of(sent) == [State.DONE, State.FAILED, State.DONE]
     assert batch.problem == "image_missing"
     assert batch.problem_detail == f"Image {key} is no longer in storage."
     unreadable.with_suffix(".aside").rename(unreadable)
     assert retry(sent, actor) == 1
     forward()
-    assert states(sent) == [State.DONE] * 3
-    assert every_image_once(persona, sent)
+    assert states_of(sent) == [State.DONE] * 3
+    assert every_image_is_there_once(persona, sent)
