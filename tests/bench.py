@@ -23,7 +23,7 @@ from typing import NamedTuple
 import requests
 from PIL import Image as Picture
 
-from importers.persona.local import DEFAULT_KEY, IMPORT, LocalPersona
+from importers.local_persona import DEFAULT_KEY, IMPORT, LocalPersona
 from tests.product import Product, product
 
 IMAGES, SIDE_PIXELS, BATCH, THREADS, TURNS = 2000, 300, 50, 2, 3

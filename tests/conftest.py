@@ -27,8 +27,8 @@ from importers.audit import Actor
 from importers.consent import Answers
 from importers.forwarding import cut, worker
 from importers.intake import Taken
+from importers.local_persona import LocalPersona
 from importers.models import Batch, Environment, FaceList, Import, PersonaLine
-from importers.persona.local import LocalPersona
 from tests.postgresql import postgresql_url
 
 __all__ = ["postgresql_url"]

@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 from importers.audit import Actor
 from importers.forwarding import reconcile, worker
 from importers.forwarding.retry import retry
+from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Import, Worker
-from importers.persona.local import LocalPersona
 from tests.conftest import every_image_is_there_once, forward, states_of, submit
 
 State = Batch.State

@@ -13,8 +13,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from importers import intake
 from importers.audit import Actor
+from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
-from importers.persona.local import LocalPersona
 from tests.conftest import CORPUS, draw, forward, sign_in, submit
 
 pytestmark = pytest.mark.django_db(transaction=True)

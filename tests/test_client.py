@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import pytest
 
+from importers.local_persona import LocalPersona
 from importers.persona import errors
 from importers.persona.answers import Importer, PersonaList, RateLimit, Status
 from importers.persona.client import LONGEST_ANSWER_BYTES, Client, Exchange, ImageFile
-from importers.persona.local import LocalPersona
 from tests.conftest import draw
 
 KEY = "persona_sandbox_SECRETKEY"

@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from importers import connection, pacing
+from importers.local_persona import IMPORT, IMPORTERS, LocalPersona
 from importers.models import Environment, FaceList, Import, PersonaLine
 from importers.persona import errors
-from importers.persona.local import IMPORT, IMPORTERS, LocalPersona
 from tests.conftest import forward, submit
 
 pytestmark = pytest.mark.django_db

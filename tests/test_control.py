@@ -12,8 +12,8 @@ from pytest_django import Settings
 from importers.audit import Actor
 from importers.forwarding import control
 from importers.forwarding.send import send_next
+from importers.local_persona import IMPORT, LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Import
-from importers.persona.local import IMPORT, LocalPersona
 from tests.conftest import forward, submit
 
 pytestmark = pytest.mark.django_db

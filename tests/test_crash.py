@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from importers.persona.local import IMPORT, LocalPersona
+from importers.local_persona import IMPORT, LocalPersona
 from tests.conftest import PASSWORD, sign_in
 from tests.product import product
 from tests.test_browser import arrived, attest, drop, write

@@ -10,9 +10,9 @@ from pytest_django import Settings
 
 from importers import audit, connection, facelists, pacing
 from importers.audit import Actor
+from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, Exchange, FaceList, PersonaLine
 from importers.persona import errors
-from importers.persona.local import LocalPersona
 from tests.conftest import share_is_used
 
 pytestmark = pytest.mark.django_db

@@ -27,11 +27,11 @@ from importers.audit import Actor
 from importers.forwarding.retry import retry
 from importers.forwarding.send import claim, send_next
 from importers.images import digest
+from importers.local_persona import FAULTS, IMPORT, LedgerEntry, LocalPersona, bodies
+from importers.local_persona.answers import Answer, error
+from importers.local_persona.faults import Kind, Stage
 from importers.models import Batch, Environment, FaceList, Import
 from importers.persona.client import Client, ImageFile
-from importers.persona.local import FAULTS, IMPORT, LedgerEntry, LocalPersona, bodies
-from importers.persona.local.answers import Answer, error
-from importers.persona.local.faults import Kind, Stage
 from tests.conftest import Clock, draw, forward, submit, time_passes
 from tests.test_client import reset
 from tests.test_send import the_lease_runs_out

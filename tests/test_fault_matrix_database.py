@@ -11,7 +11,7 @@ from pwd import struct_passwd
 
 import pytest
 
-from importers.persona.local import IMPORT, LocalPersona
+from importers.local_persona import IMPORT, LocalPersona
 from tests import postgresql
 from tests.conftest import PASSWORD
 from tests.product import Product

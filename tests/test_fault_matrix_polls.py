@@ -8,8 +8,8 @@ from importers import connection
 from importers.forwarding.poll import poll
 from importers.forwarding.retry import retry
 from importers.forwarding.send import send_next
+from importers.local_persona import IMPORTERS
 from importers.models import Batch, Import
-from importers.persona.local import IMPORTERS
 from tests.conftest import forward, time_passes
 from tests.test_fault_matrix import OWNER, World, persona, wire, world
 

@@ -17,8 +17,8 @@ from importers.audit import Actor
 from importers.forwarding.poll import poll
 from importers.forwarding.retry import retry
 from importers.forwarding.send import send_next
+from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
-from importers.persona.local import LocalPersona
 from tests.conftest import PASSWORD, draw, forward, states_of, submit, time_passes
 from tests.product import product
 from tests.test_draft_views import give, give_by_form, words

@@ -17,8 +17,8 @@ from pytest_django import Settings
 from importers import audit
 from importers.audit import Actor
 from importers.forwarding import worker
+from importers.local_persona import IMPORT, LocalPersona
 from importers.models import Batch, FaceList, Import, PersonaLine, Worker
-from importers.persona.local import IMPORT, LocalPersona
 from tests.conftest import environment_beside, every_image_is_there_once, states_of, submit
 
 State = Batch.State

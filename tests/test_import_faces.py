@@ -18,6 +18,7 @@ from django.db import connection as database
 
 from importers import connection, consent, pacing
 from importers.images import MOST_BYTES
+from importers.local_persona import IMPORT, LocalPersona
 from importers.management.commands import import_faces
 from importers.management.commands.import_faces import TEMPLATE
 from importers.models import (
@@ -29,7 +30,6 @@ from importers.models import (
     Import,
     PersonaLine,
 )
-from importers.persona.local import IMPORT, LocalPersona
 from tests.conftest import draw, environment_beside, forward
 
 pytestmark = pytest.mark.django_db

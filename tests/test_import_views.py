@@ -25,6 +25,7 @@ from pytest_django import Settings
 from importers import faces
 from importers.audit import Actor
 from importers.forwarding import worker
+from importers.local_persona import LocalPersona
 from importers.models import (
     Attestation,
     AuditEvent,
@@ -35,7 +36,6 @@ from importers.models import (
     PersonaLine,
     Worker,
 )
-from importers.persona.local import LocalPersona
 from tests.conftest import ANSWERS, PASSWORD, draw, forward, submit
 
 pytestmark = pytest.mark.django_db

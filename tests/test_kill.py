@@ -19,7 +19,7 @@ from uuid import UUID
 
 import pytest
 
-from importers.persona.local import IMPORT, LocalPersona, SeenRequest
+from importers.local_persona import IMPORT, LocalPersona, SeenRequest
 from tests.conftest import PASSWORD
 from tests.product import Product, product
 from tests.test_browser import write

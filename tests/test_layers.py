@@ -24,7 +24,7 @@ FLOORS = (  # from the top; a module may import its own floor and those below it
     ("images", "storage", "uploads", "persona"),
 )
 WITHOUT_DJANGO = ("importers.images", "importers.persona")
-STAND_IN = "importers.persona.local"
+STAND_IN = "importers.local_persona"
 HTTP = {"requests", "urllib3", "http", "urllib.request", "httpx", "aiohttp"}
 SPEAK_HTTP = ("importers.persona.client", STAND_IN)
 RIGHTS = {
@@ -282,10 +282,10 @@ def test_no_function_is_longer_than_a_screen() -> None:
         ("from importers.models import Batch", "importers.audit", ["importers.models"]),
         ("from importers import access, audit", "importers.views.lists",
          ["importers.access", "importers.audit"]),
-        ("from .faults import FAULTS", "importers.persona.local.desk",
-         ["importers.persona.local.faults"]),
-        ("from . import bodies", "importers.persona.local.routes",
-         ["importers.persona.local.bodies"]),
+        ("from .faults import FAULTS", "importers.local_persona.desk",
+         ["importers.local_persona.faults"]),
+        ("from . import bodies", "importers.local_persona.routes",
+         ["importers.local_persona.bodies"]),
         ("import django.http", "importers.images", ["django.http"]),
         ("def f():\n    from importers import intake", "importers.models.lists",
          ["importers.intake"]),

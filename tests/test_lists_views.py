@@ -12,8 +12,8 @@ from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from importers import pacing
+from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import, PersonaLine
-from importers.persona.local import LocalPersona
 
 pytestmark = pytest.mark.django_db
 SEEDED = {"Watch list", "Confirmed fraud"}

@@ -16,8 +16,8 @@ import requests
 from django.core.management import CommandError, call_command
 from PIL import Image
 
+from importers.local_persona import FAULTS, IMPORT, IMPORTERS, LocalPersona, SentFile
 from importers.management.commands.local_persona import Command
-from importers.persona.local import FAULTS, IMPORT, IMPORTERS, LocalPersona, SentFile
 
 FACES = "importer/list-item/faces"
 ENVELOPE = {"Request-Id", "Persona-Environment-Id", "Persona-Organization-Id"}

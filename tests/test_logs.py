@@ -17,8 +17,8 @@ from django.test import Client
 
 from config import logs
 from importers.audit import Actor
+from importers.local_persona import LocalPersona
 from importers.models import Exchange, FaceList, Import
-from importers.persona.local import LocalPersona
 from tests.conftest import forward, submit
 
 Lines = Callable[[], list[dict[str, Any]]]

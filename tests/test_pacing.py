@@ -11,10 +11,10 @@ from pytest_django import Settings
 
 from importers import pacing
 from importers.audit import Actor
+from importers.local_persona import LocalPersona
 from importers.models import Environment, FaceList, Import, PersonaLine
 from importers.pacing import Share
 from importers.persona.answers import RateLimit
-from importers.persona.local import LocalPersona
 from tests.conftest import forward, share_is_used, submit, tick
 
 LOCAL, SANDBOX = Environment.LOCAL, Environment.SANDBOX

@@ -13,10 +13,10 @@ from importers import connection
 from importers.audit import Actor
 from importers.forwarding.poll import observe, poll
 from importers.forwarding.send import send_next
+from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, Environment, FaceList, Import, PersonaLine
 from importers.persona.answers import Importer, Status
 from importers.persona.client import Client, ImageFile
-from importers.persona.local import LocalPersona
 from tests.conftest import draw, forward, share_is_used, submit, time_passes
 
 Make = Callable[..., Import]

@@ -16,10 +16,10 @@ from importers.forwarding import reconcile, worker
 from importers.forwarding.reconcile import NoSuchCandidate, decide
 from importers.forwarding.retry import retry
 from importers.forwarding.send import claim, send_next
+from importers.local_persona import IMPORT, LocalPersona
 from importers.models import AuditEvent, Batch, Environment, FaceList, Import, PersonaLine
 from importers.persona.answers import Status
 from importers.persona.client import Client, ImageFile
-from importers.persona.local import IMPORT, LocalPersona
 from tests.conftest import Clock, draw, forward, share_is_used, submit, time_passes
 from tests.test_client import PENDING, says
 from tests.test_client import importers as page_of

@@ -20,6 +20,7 @@ from importers.forwarding import send, worker
 from importers.forwarding.retry import retry
 from importers.forwarding.send import LEASE, claim, keep_leases, send_next
 from importers.images import digest
+from importers.local_persona import IMPORT, LocalPersona, SeenRequest
 from importers.models import (
     Attestation,
     AuditEvent,
@@ -32,7 +33,6 @@ from importers.models import (
     PersonaLine,
 )
 from importers.persona.client import ImageFile
-from importers.persona.local import IMPORT, LocalPersona, SeenRequest
 from tests.conftest import draw, forward, submit, time_passes
 from tests.test_client import PENDING, says
 

@@ -29,10 +29,10 @@ from pytest_django import Settings
 
 from importers.audit import Actor
 from importers.forwarding import control, poll, reconcile, retry, send
+from importers.local_persona import FAULTS, IMPORT, LocalPersona, store
+from importers.local_persona.faults import ANYTHING, Stage
 from importers.models import Batch, FaceList, Import, PersonaLine
 from importers.persona.client import Client
-from importers.persona.local import FAULTS, IMPORT, LocalPersona, store
-from importers.persona.local.faults import ANYTHING, Stage
 from tests.conftest import submit
 
 State = Batch.State

@@ -37,8 +37,8 @@ from importers.audit import Actor
 from importers.forwarding import worker
 from importers.forwarding.send import send_next
 from importers.intake import StorageTrouble, Taken
+from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
-from importers.persona.local import LocalPersona
 from tests.conftest import draw, forward, submit, time_passes
 from tests.test_layers import arrows, is_in
 

@@ -11,8 +11,8 @@ from importers import pacing
 from importers.audit import Actor
 from importers.forwarding.retry import retry
 from importers.forwarding.send import send_next
+from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
-from importers.persona.local import LocalPersona
 from tests.conftest import every_image_is_there_once, forward, states_of, submit, time_passes
 
 OWNER = "the test's worker"

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from importers.persona.local import DEFAULT_KEY, FAULTS, LocalPersona, PortTaken
+from importers.local_persona import DEFAULT_KEY, FAULTS, LocalPersona, PortTaken
 
 COUNTING_RULE = """\
 Counting rule (ours; Persona states none): a file that cannot be decoded wholly as JPEG or
