@@ -10,7 +10,7 @@ test:
 
 # Workers killed many more times, and far longer courses of things: about half an hour.
 soak:
-	@SOAK=True sh .ci/test tests/test_kill.py tests/test_state_machine.py $(ARGS)
+	@SOAK=True sh .ci/test tests/journeys/test_kill.py tests/journeys/test_state_machine.py $(ARGS)
 
 # Throughput beside the bare requests, the pace under a limit, and memory: some ten minutes.
 bench: export DEBUG = True

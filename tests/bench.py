@@ -24,7 +24,7 @@ import requests
 from PIL import Image as Picture
 
 from importers.local_persona import DEFAULT_KEY, IMPORT, LocalPersona
-from tests.product import Product, product
+from tests.support.product import Product, product
 
 IMAGES, SIDE_PIXELS, BATCH, THREADS, TURNS = 2000, 300, 50, 2, 3
 ANSWER_SECONDS = 0.5  # how long Persona, which is far away, takes to answer

@@ -1,0 +1,140 @@
+"""`manage.py demo`: its people, made once; and a port that is taken, said in a sentence."""
+
+import socket
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import Client
+from pytest_django import Settings
+
+from tests.support.postgresql import free_port
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def demo(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEBUG on, a var/ of its own, and ports that were free a moment ago."""
+    settings.DEBUG = True
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setenv("PORT", str(free_port()))
+    monkeypatch.setenv("LOCAL_PERSONA_PORT", str(free_port()))
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """The port of a program that listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def run() -> str:
+    out = StringIO()
+    call_command("demo", stdout=out)
+    return out.getvalue()
+
+
+def refusal() -> str:
+    with pytest.raises(CommandError) as caught:
+        run()
+    return str(caught.value)
+
+
+def test_a_person_is_made_for_each_role() -> None:
+    run()
+    names = {user.username: user.get_full_name() for user in User.objects.all()}
+    assert names == {
+        "admin": "Ada Lindqvist",
+        "officer": "Maya Okafor",
+        "approver": "Tomás Rivera",
+        "auditor": "Ines Haddad",
+    }
+    assert [user.username for user in User.objects.filter(is_superuser=True)] == ["admin"]
+    assert [user.username for user in User.objects.filter(is_staff=True)] == ["admin"]
+
+
+def test_what_it_prints_is_enough_to_sign_in(client: Client, tmp_path: Path) -> None:
+    printed = run().split()
+    password = printed[printed.index("Password") + 1]
+    assert password == (tmp_path / "demo-password").read_text()
+    assert len(password) >= 15
+    for name in ("admin", "officer", "approver", "auditor"):
+        answer = client.post("/account/login/", {"login": name, "password": password})
+        assert answer.status_code == 302
+        assert client.get("/").context["user"].username == name
+        client.post("/account/logout/")
+
+
+def test_it_prints_the_address_of_the_port_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("PORT", str(port))
+    assert f"http://127.0.0.1:{port}\n" in run()
+
+
+def test_the_password_is_kept_from_others(tmp_path: Path) -> None:
+    run()
+    assert (tmp_path / "demo-password").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_time_changes_nothing_and_ends_no_session(client: Client) -> None:
+    first = run()
+    password = first.split()[first.split().index("Password") + 1]
+    client.post("/account/login/", {"login": "officer", "password": password})
+    before = list(User.objects.order_by("pk").values())
+    assert run() == first
+    assert list(User.objects.order_by("pk").values()) == before
+    assert client.get("/").status_code == 200
+
+
+def test_a_password_that_was_changed_is_set_back(client: Client, tmp_path: Path) -> None:
+    run()
+    officer = User.objects.get(username="officer")
+    officer.set_password("something else entirely")
+    officer.save()
+    run()
+    officer.refresh_from_db()
+    assert officer.check_password((tmp_path / "demo-password").read_text())
+
+
+def test_it_refuses_outside_a_demo(settings: Settings, tmp_path: Path) -> None:
+    settings.DEBUG = False
+    assert "set DEBUG=True" in refusal()
+    assert not User.objects.exists()
+    assert not (tmp_path / "demo-password").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "remedy"),
+    [("PORT", "make run PORT="), ("LOCAL_PERSONA_PORT", "make run PERSONA_PORT=")],
+)
+def test_a_port_that_is_taken_is_said_in_one_sentence(
+    variable: str, remedy: str, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, str(taken))
+    told = refusal()
+    assert told.startswith(f"Port {taken} is taken by another program")
+    assert remedy in told
+    assert "\n" not in told
+    assert not User.objects.exists()
+
+
+def test_local_personas_port_is_not_needed_beside_the_real_one(
+    taken: int, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = "persona_sandbox_abc", False
+    monkeypatch.setenv("LOCAL_PERSONA_PORT", str(taken))
+    assert "Sign in" in run()
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "http", "-1", "8000.5"])
+def test_a_port_that_is_none_is_refused_by_its_variable(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", value)
+    assert refusal() == f"PORT must be a port from 1 to 65535, not {value!r}."

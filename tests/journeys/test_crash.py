@@ -1,0 +1,68 @@
+"""Whatever is killed and whenever: started again, it ends in a complete import."""
+
+import hashlib
+import re
+import threading
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from importers.local_persona import IMPORT, LocalPersona
+from tests.journeys.test_browser import arrived, attest, drop, write
+from tests.support.people import PASSWORD, sign_in
+from tests.support.product import product
+
+IMAGES = 120
+
+
+def test_web_server_killed_in_an_upload_and_worker_in_a_send_lose_and_double_nothing(
+    browser: Browser, tmp_path: Path
+) -> None:
+    faces = write(tmp_path / "faces", IMAGES)
+    answers = threading.Event()
+    with (
+        LocalPersona(delay=0, pause=answers.wait) as persona,
+        product(tmp_path, persona.url, PASSWORD) as installed,
+    ):
+        list_id = persona.add_list("Known fraud")
+        installed.manage("forward", "--once")
+        web = installed.start_web()
+        page = browser.new_context(base_url=installed.url).new_page()
+        sign_in(page)
+        page.goto("/lists/")
+        page.get_by_role("button", name="Read from Persona now").click()
+        page.get_by_role("row", name=list_id).get_by_role("link", name="New import").click()
+        page.get_by_role("button", name="Continue to the images").click()
+
+        drop(page, tmp_path / "faces")
+        expect(page.locator(".arrived-words")).to_contain_text(re.compile(r"[1-9]\d* accepted"))
+        installed.kill(web)
+        stored = "SELECT count(*) FROM importers_image WHERE state = 'accepted'"
+        assert 0 < int(str(installed.rows(stored)[0][0])) < IMAGES
+        installed.start_web()
+        expect(arrived(page)).to_contain_text(
+            "120 images in 3 requests (50, 50, 20)", timeout=60_000
+        )
+
+        attest(page)
+        page.get_by_role("button", name="Attest and send").click()
+        expect(page.locator("#progress")).to_be_visible()
+        persona.faults.inject("slow", 2, IMPORT, seconds=30)
+        worker = installed.start_worker()
+        while len(persona.ledger()) < 2:
+            expect(page.locator("#progress")).to_be_visible()
+        installed.kill(worker)
+        with_lease_out = (
+            "UPDATE importers_batch SET lease_until = '2026-01-01' WHERE state = 'sending'"
+        )
+        sending = "SELECT count(*) FROM importers_batch WHERE state = 'sending'"
+        assert installed.rows(sending)[0][0] >= 2
+        installed.rows(with_lease_out)
+        answers.set()
+        installed.manage("forward", "--drain")
+
+        expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "completed")
+        expect(page.locator(".counts .successful dd")).to_have_text(str(IMAGES))
+        sent = sorted(file.sha256 for entry in persona.ledger() for file in entry.files)
+        assert sent == sorted(hashlib.sha256(face.read_bytes()).hexdigest() for face in faces)
+        page.context.close()

@@ -1,0 +1,29 @@
+"""A complete attestation, and signing with it."""
+
+from datetime import date
+
+from importers import consent
+from importers.audit import Actor
+from importers.consent import Answers
+from importers.forwarding import cut
+from importers.models import Import
+
+ANSWERS = Answers(
+    lawful_basis="consent",
+    jurisdictions=["us-il"],
+    purpose="To recognise people confirmed as fraudsters, for three years.",
+    consent_from=date(2026, 1, 5),
+    consent_to=date(2026, 3, 31),
+    notice_version="4.2",
+    image_source="customer_upload",
+    adults_only=True,
+    evidence_reference="FR-2026-014",
+    typed_name="Maya Okafor",
+)
+
+
+def submit(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Import:
+    """Signs and sends a draft as it is now."""
+    cut.submit(draft, answers, actor, consent.as_it_is(draft))
+    draft.refresh_from_db()
+    return draft

@@ -1,0 +1,18 @@
+"""Pictures that the tests draw themselves, and the corpus beside the project."""
+
+import io
+import random
+from pathlib import Path
+
+from django.conf import settings as project
+from PIL import Image as Picture
+
+CORPUS = Path(project.BASE_DIR).parent / "shared" / "corpus"
+
+
+def draw(seed: int = 0, *, size: tuple[int, int] = (240, 240), kind: str = "JPEG") -> bytes:
+    """A picture of coloured noise: another seed gives other bytes."""
+    small = Picture.frombytes("RGB", (30, 30), random.Random(seed).randbytes(30 * 30 * 3))  # noqa: S311
+    out = io.BytesIO()
+    small.resize(size).save(out, kind)
+    return out.getvalue()

@@ -1,0 +1,373 @@
+"""Every address of the project, at its door: who may come in, by which method, with what headers.
+
+A new address without a row in ROUTES fails here.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from importers import history
+from importers.models import FaceList, Import
+from tests.support.people import PASSWORD
+
+UNKNOWN_ID, UNKNOWN_KEY = 987_654_321, uuid.UUID("8d0f0f1e-0000-4000-8000-000000000000")
+JSON = {"Accept": "application/json"}
+HTMX = {"HX-Request": "true"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """How an address is asked: by GET, by POST, by both; and whether it needs a sign-in."""
+
+    methods: tuple[str, ...] = ("GET",)
+    is_open: bool = False
+    of: str = ""
+
+
+READ, CHANGE, BOTH = ("GET",), ("POST",), ("GET", "POST")
+ROUTES = {
+    "imports": Route(READ),
+    "imports_csv": Route(READ),
+    "new_import": Route(BOTH),
+    "import": Route(READ, of="import"),
+    "import_progress": Route(READ, of="import"),
+    "import_retry": Route(CHANGE, of="import"),
+    "forwarding_pause": Route(CHANGE),
+    "forwarding_resume": Route(CHANGE),
+    "import_cancel": Route(CHANGE, of="import"),
+    "batch_retry": Route(CHANGE, of="import's batch"),
+    "batch_decide": Route(CHANGE, of="import's batch"),
+    "import_contents": Route(READ, of="import"),
+    "import_upload": Route(CHANGE, of="import"),
+    "image_remove": Route(CHANGE, of="import's image"),
+    "left_out_remove": Route(CHANGE, of="import"),
+    "import_list": Route(CHANGE, of="import"),
+    "import_discard": Route(CHANGE, of="import"),
+    "import_attest": Route(CHANGE, of="import"),
+    "image": Route(READ, of="image"),
+    "thumbnail": Route(READ, of="image"),
+    "lists": Route(READ),
+    "lists_read": Route(CHANGE),
+    "list_add": Route(CHANGE),
+    "alive": Route(READ, is_open=True),
+    "ready": Route(READ, is_open=True),
+    "account_login": Route(BOTH, is_open=True),
+    "account_logout": Route(BOTH, is_open=True),
+    "account_signup": Route(BOTH, is_open=True),
+    "account_inactive": Route(READ, is_open=True),
+    "account_change_password": Route(BOTH),
+}
+CLOSED = [name for name, route in ROUTES.items() if not route.is_open]
+CHANGING = [name for name, route in ROUTES.items() if route.methods == CHANGE]
+POSTED = [name for name, route in ROUTES.items() if "POST" in route.methods]
+ABOUT_SOMETHING = [name for name, route in ROUTES.items() if route.of]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def draft(make_draft: Callable[..., Import], face_list: FaceList) -> Import:
+    return make_draft(face_list, 2)
+
+
+def address(name: str, import_id: int, key: uuid.UUID) -> str:
+    arguments: dict[str, list[Any]] = {
+        "": [],
+        "import": [import_id],
+        "image": [key],
+        "import's image": [import_id, key],
+        "import's batch": [import_id, 1],
+    }
+    return reverse(name, args=arguments[ROUTES[name].of])
+
+
+def address_in(name: str, draft: Import) -> str:
+    return address(name, draft.pk, draft.files.first().key)  # type: ignore[union-attr]
+
+
+def patterns(resolver: URLResolver) -> Iterator[URLPattern]:
+    for found in resolver.url_patterns:
+        if isinstance(found, URLPattern):
+            yield found
+        elif str(found.pattern) != "admin/":
+            yield from patterns(found)
+
+
+def every_row() -> dict[str, list[dict[str, Any]]]:
+    """All that is stored, so that "nothing changed" means just that."""
+    models: list[Any] = [*apps.get_app_config("importers").get_models(), User]
+    return {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
+
+
+def test_every_address_has_a_row_in_the_table_here() -> None:
+    assert sorted(str(found.name) for found in patterns(get_resolver())) == sorted(ROUTES)
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_page_leads_someone_signed_out_to_the_sign_in(
+    name: str, client: Client, draft: Import
+) -> None:
+    before, path = every_row(), address_in(name, draft)
+    for method in ROUTES[name].methods:
+        answer = client.generic(method, path)
+        on = path if method == "GET" else "/"
+        assert (answer.status_code, answer.url) == (302, f"/account/login/?next={on}")  # type: ignore[attr-defined]
+    assert every_row() == before
+
+
+def test_an_act_of_someone_signed_out_leads_back_to_the_page_that_it_came_from(
+    client: Client, draft: Import
+) -> None:
+    page = f"http://testserver/imports/{draft.pk}/?page=2"
+    answer = client.post(reverse("import_attest", args=[draft.pk]), headers={"Referer": page})
+    assert answer.url == f"/account/login/?next=/imports/{draft.pk}/"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_htmx_is_sent_to_the_sign_in_and_gets_nothing_to_swap_in(
+    name: str, client: Client, draft: Import
+) -> None:
+    before = every_row()
+    for method in ROUTES[name].methods:
+        answer = client.generic(method, address_in(name, draft), headers=HTMX)
+        assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/account/login/")
+        assert answer.content == b""
+    assert every_row() == before
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_script_that_asks_for_json_is_told_why_in_json(
+    name: str, client: Client, draft: Import
+) -> None:
+    before = every_row()
+    for method in ROUTES[name].methods:
+        answer = client.generic(method, address_in(name, draft), headers=JSON)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "signed_out"
+        assert "sign in again" in answer.json()["reason"]
+    assert every_row() == before
+
+
+def test_only_health_and_account_pages_are_open() -> None:
+    open_ones = {name for name, route in ROUTES.items() if route.is_open}
+    assert {name for name in open_ones if not name.startswith("account_")} == {"alive", "ready"}
+    assert reverse("alive") == "/healthz"
+    assert reverse("ready") == "/readyz"
+
+
+@pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.is_open])
+def test_an_open_page_answers_someone_signed_out_without_the_sign_in(
+    name: str, client: Client
+) -> None:
+    answer = client.get(reverse(name))
+    assert answer.status_code in ({302} if name == "account_logout" else {200, 503})
+    assert b"Consentry administration" not in answer.content
+
+
+def test_someone_with_an_account_that_was_switched_off_is_signed_out(
+    signed_in: Client, officer: User
+) -> None:
+    User.objects.filter(pk=officer.pk).update(is_active=False)
+    assert signed_in.get("/").status_code == 302
+
+
+@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_changes_something_is_not_done_by_get(
+    method: str, name: str, signed_in: Client, draft: Import
+) -> None:
+    before = every_row()
+    assert signed_in.generic(method, address_in(name, draft)).status_code == 405
+    assert every_row() == before
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if not name.startswith("account_")])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])
+def test_no_other_method_is_answered(
+    method: str, name: str, signed_in: Client, draft: Import
+) -> None:
+    before = every_row()
+    assert signed_in.generic(method, address_in(name, draft)).status_code == 405
+    assert every_row() == before
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if ROUTES[name].methods == READ])
+def test_what_only_reads_is_not_answered_to_a_post(
+    name: str, signed_in: Client, draft: Import
+) -> None:
+    assert signed_in.post(address_in(name, draft)).status_code == 405
+
+
+@pytest.mark.parametrize("name", POSTED)
+def test_a_post_without_the_token_is_refused_and_changes_nothing(
+    name: str, signed_in: Client, draft: Import
+) -> None:
+    client = Client() if name in ("account_login", "account_signup") else signed_in
+    client.handler.enforce_csrf_checks = True
+    before = every_row()
+    answer = client.post(address_in(name, draft), {"login": "officer", "password": PASSWORD})
+    assert answer.status_code == 403
+    assert "too old to act on" in answer.content.decode()
+    assert every_row() == before
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_another_site_is_refused_even_with_the_token(
+    name: str, signed_in: Client, draft: Import
+) -> None:
+    signed_in.get("/lists/")
+    signed_in.handler.enforce_csrf_checks = True
+    before, token = every_row(), signed_in.cookies["csrftoken"].value
+    elsewhere = {"Origin": "https://evil.example", "X-CSRFToken": token}
+    assert signed_in.post(address_in(name, draft), headers=elsewhere).status_code == 403
+    assert every_row() == before
+
+
+@pytest.mark.parametrize("name", ABOUT_SOMETHING)
+def test_what_is_not_there_is_not_found(name: str, signed_in: Client, draft: Import) -> None:
+    before = every_row()
+    for method in ROUTES[name].methods:
+        answer = signed_in.generic(method, address(name, UNKNOWN_ID, UNKNOWN_KEY))
+        assert answer.status_code == 404
+        assert "Not found" in answer.content.decode()
+    assert every_row() == before
+
+
+@pytest.mark.parametrize(
+    "path", [f"/imports/{10**30}/", f"/imports/{10**30}/progress/", "/imports/-1/", "/images/1/"]
+)
+def test_an_impossible_number_is_not_found_either(path: str, signed_in: Client) -> None:
+    assert signed_in.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/media/", "/var/secret-key", "/media/imports/1/a.jpg"])
+def test_no_address_leads_to_the_stored_files(path: str, signed_in: Client) -> None:
+    assert signed_in.get(path).status_code == 404
+
+
+def unhosted(client: Client, draft: Import) -> Any:
+    return client.get("/", headers={"Host": "evil.example"})
+
+
+def too_many_files(client: Client, draft: Import) -> Any:
+    files = [SimpleUploadedFile(f"{n}.jpg", b"a") for n in range(1001)]
+    return client.post(reverse("import_upload", args=[draft.pk]), {"files": files})
+
+
+def without_a_token(client: Client, draft: Import) -> Any:
+    client.handler.enforce_csrf_checks = True
+    return client.post("/lists/add/")
+
+
+def signed_out(client: Client, draft: Import) -> Any:
+    return Client().get("/", headers=HTMX)
+
+
+ANSWERS: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
+    "page": (200, lambda client, draft: client.get("/")),
+    "draft": (200, lambda client, draft: client.get(address_in("import", draft))),
+    "face": (200, lambda client, draft: client.get(address_in("image", draft))),
+    "thumbnail": (200, lambda client, draft: client.get(address_in("thumbnail", draft))),
+    "csv": (200, lambda client, draft: client.get("/imports.csv")),
+    "health": (200, lambda client, draft: client.get("/healthz")),
+    "not ready": (503, lambda client, draft: client.get("/readyz")),
+    "sign-in": (200, lambda client, draft: Client().get("/account/login/")),
+    "sent to the sign-in": (302, lambda client, draft: Client().get("/")),
+    "after a form": (302, lambda client, draft: client.post(address_in("import_discard", draft))),
+    "unknown host": (400, unhosted),
+    "too many files": (400, too_many_files),
+    "signed out": (401, signed_out),
+    "no token": (403, without_a_token),
+    "unknown": (404, lambda client, draft: client.get("/nothing/here")),
+    "unknown import": (404, lambda client, draft: client.get(f"/imports/{UNKNOWN_ID}/")),
+    "unknown static file": (404, lambda client, draft: client.get("/static/nothing.css")),
+    "wrong method": (405, lambda client, draft: client.get("/lists/read/")),
+    "wrong answers": (422, lambda client, draft: client.post("/lists/add/")),
+    "static": (200, lambda client, draft: client.get("/static/consentry.css")),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_every_kind_of_answer_carries_the_headers(
+    kind: str, signed_in: Client, draft: Import
+) -> None:
+    status, ask = ANSWERS[kind]
+    answer = whole(ask(signed_in, draft))
+    assert answer.status_code == status
+    check_headers(answer)
+    if kind != "static":
+        assert "no-store" in answer.headers["Cache-Control"]
+    if kind not in ("static", "unknown host"):  # these are answered before it; the CSP forbids too
+        assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def whole(answer: Any) -> Any:
+    """The answer, read to its end: a file that is streamed is open until then."""
+    if answer.streaming:
+        b"".join(answer.streaming_content)
+    answer.close()
+    return answer
+
+
+def check_headers(answer: Any) -> None:
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ANSWERS if kind not in ("face", "thumbnail")])
+def test_no_answer_may_be_framed(kind: str, signed_in: Client, draft: Import) -> None:
+    answer = whole(ANSWERS[kind][1](signed_in, draft))
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_our_own_failure_is_a_page_with_the_headers_and_without_the_trace(
+    signed_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the secret of the trace")
+
+    monkeypatch.setattr(history, "page", fail)
+    signed_in.raise_request_exception = False
+    answer = signed_in.get("/")
+    assert answer.status_code == 500
+    assert "The fault is ours" in answer.content.decode()
+    assert "secret" not in answer.content.decode()
+    check_headers(answer)
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_a_static_file_may_be_kept_by_the_browser(client: Client) -> None:
+    answer = whole(client.get("/static/consentry.css"))
+    assert "no-store" not in answer.headers["Cache-Control"]
+    assert answer.headers["Content-Type"].startswith("text/css")
+
+
+def test_too_many_files_has_a_sentence_of_its_own(signed_in: Client, draft: Import) -> None:
+    before = every_row()
+    answer = too_many_files(signed_in, draft)
+    assert "More than 1,000 files" in answer.content.decode()
+    assert every_row() == before
+    other = unhosted(signed_in, draft).content.decode()
+    assert "More than 1,000 files" not in other
+    assert "could not be understood" in other
+
+
+def test_alive_answers_without_a_look_at_the_database(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        assert client.get("/healthz").content == b"alive\n"

@@ -1,0 +1,289 @@
+"""The worker as it really runs: a process of its own, told to stop or killed at its work."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings as project
+from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+from pytest_django import Settings
+
+from importers import audit
+from importers.audit import Actor
+from importers.forwarding import worker
+from importers.local_persona import IMPORT, LocalPersona
+from importers.models import Batch, FaceList, Import, PersonaLine, Worker
+from tests.support.attestations import submit
+from tests.support.forwarding import environment_beside, every_image_is_there_once, states_of
+
+State = Batch.State
+PATIENCE_SECONDS = 60
+pytestmark = pytest.mark.django_db(transaction=True)
+Start = Callable[..., subprocess.Popen[str]]
+
+
+class Hold:
+    """Persona has a request in hand, until it is let go."""
+
+    def __init__(self) -> None:
+        self.taken, self.let_go = threading.Event(), threading.Event()
+
+    def __call__(self, seconds: float) -> None:
+        self.taken.set()
+        self.let_go.wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def hold() -> Hold:
+    return Hold()
+
+
+@pytest.fixture
+def persona(settings: Settings, hold: Hold) -> Iterator[LocalPersona]:
+    with LocalPersona(delay=0, pause=hold) as server:
+        settings.PERSONA_BASE_URL = server.url
+        settings.PERSONA_IS_LOCAL = True
+        yield server
+        hold.let_go.set()
+
+
+@pytest.fixture
+def start(persona: LocalPersona, media: Path) -> Iterator[Start]:
+    """Starts `manage.py forward` beside the test, on its database, its images, its Persona."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(project.BASE_DIR / "manage.py"), "forward", *arguments],
+            env=environment_beside(persona, media),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert "Traceback" not in said, said
+    return process.returncode
+
+
+@pytest.fixture
+def sent(
+    make_draft: Callable[..., Import], known_list: FaceList, actor: Actor, settings: Settings
+) -> Import:
+    """An import of three batches that waits for the worker."""
+    settings.BATCH_MAX_IMAGES = 2
+    return submit(make_draft(known_list, images=6), actor)
+
+
+class TestOnce:
+    def test_sends_one_batch_and_returns(
+        self, persona: LocalPersona, sent: Import, start: Start
+    ) -> None:
+        assert ended(start("--once")) == 0
+        assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
+        assert len(persona.ledger()) == 1
+
+    def test_polls_what_is_due(self, persona: LocalPersona, sent: Import, start: Start) -> None:
+        assert ended(start("--once")) == 0
+        Batch.objects.filter(state=State.IMPORTING).update(next_attempt_at=Now())
+        assert ended(start("--once")) == 0
+        assert states_of(sent) == [State.DONE, State.DONE, State.QUEUED]
+
+
+class TestDrain:
+    def test_returns_when_every_batch_has_ended(
+        self, persona: LocalPersona, sent: Import, start: Start
+    ) -> None:
+        assert ended(start("--drain", "--threads", "4")) == 0
+        sent.refresh_from_db()
+        assert sent.state == Import.State.COMPLETED
+        assert every_image_is_there_once(persona, sent)
+        assert not Worker.objects.exists(), "a worker that ended well is not seen any more"
+        assert list(audit.breaks()) == []
+
+    def test_returns_at_once_where_there_is_nothing_to_do(
+        self, persona: LocalPersona, start: Start
+    ) -> None:
+        assert ended(start("--drain")) == 0
+        assert [request.path for request in persona.requests()] == ["/api/v1/lists"]
+
+    def test_returns_also_where_a_batch_needs_a_person(
+        self, persona: LocalPersona, sent: Import, start: Start
+    ) -> None:
+        persona.faults.inject("unprocessable")
+        assert ended(start("--drain", "--threads", "1")) == 0
+        assert states_of(sent) == [State.FAILED, State.DONE, State.DONE]
+        sent.refresh_from_db()
+        assert sent.state == Import.State.NEEDS_ATTENTION
+
+    def test_goes_on_at_once_where_the_line_was_down_before(
+        self, persona: LocalPersona, sent: Import, start: Start
+    ) -> None:
+        PersonaLine.objects.create(
+            environment="local",
+            problem="key_refused",
+            paused_until=Now() + timedelta(hours=1),
+        )
+        assert ended(start("--drain")) == 0
+        assert states_of(sent) == [State.DONE] * 3
+
+
+class TestWithoutAnOption:
+    def test_waits_for_work_and_takes_what_comes_later(
+        self,
+        persona: LocalPersona,
+        hold: Hold,
+        make_draft: Callable[..., Import],
+        known_list: FaceList,
+        actor: Actor,
+        start: Start,
+    ) -> None:
+        persona.faults.inject("slow", where="GET /lists")
+        process = start()
+        assert hold.taken.wait(PATIENCE_SECONDS)
+        hold.taken.clear()
+        hold.let_go.set()
+        persona.faults.inject("slow", where=IMPORT)
+        submit(make_draft(known_list), actor)
+        assert hold.taken.wait(PATIENCE_SECONDS)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == 0
+        assert len(persona.ledger()) == 1
+
+
+class TestBeingStopped:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_finishes_the_request_in_hand_and_begins_no_other(
+        self,
+        persona: LocalPersona,
+        hold: Hold,
+        sent: Import,
+        start: Start,
+        number: signal.Signals,
+    ) -> None:
+        persona.faults.inject("slow", where=IMPORT)
+        process = start("--threads", "1")
+        assert hold.taken.wait(PATIENCE_SECONDS)
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        assert states_of(sent)[0] == State.SENDING
+        hold.let_go.set()
+        assert ended(process) == 0
+        assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
+        (entry,) = persona.ledger()
+        assert sent.batches.get(number=1).importer_id == entry.importer_id
+
+    def test_gives_back_the_batch_that_it_had_made_ready(
+        self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
+    ) -> None:
+        persona.faults.inject("slow", where=IMPORT)
+        process = start("--threads", "1")
+        assert hold.taken.wait(PATIENCE_SECONDS)
+        second = sent.batches.filter(number=2)
+        while not second.filter(state=State.SENDING).exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        hold.let_go.set()
+        assert ended(process) == 0
+        batch = second.get()
+        assert (batch.state, batch.problem, batch.lease_until) == (State.QUEUED, "", None)
+        assert (batch.may_have_arrived, batch.first_sent_at) == (False, None)
+        assert len(persona.ledger()) == 1
+        assert Batch.objects.filter(number=2).to_send().exists()
+
+    def test_while_it_waits_returns_at_once(
+        self, persona: LocalPersona, hold: Hold, start: Start
+    ) -> None:
+        hold.let_go.set()
+        persona.faults.inject("slow", where="GET /lists")
+        process = start()
+        assert hold.taken.wait(PATIENCE_SECONDS)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == 0
+
+
+class TestBeingKilled:
+    @pytest.mark.parametrize(("fault", "made"), [("slow", 1), ("drop_unmade", 0)])
+    def test_in_the_middle_of_a_send_loses_and_doubles_nothing(
+        self,
+        persona: LocalPersona,
+        hold: Hold,
+        sent: Import,
+        start: Start,
+        fault: str,
+        made: int,
+    ) -> None:
+        persona.faults.inject(fault, where=IMPORT, seconds=1)
+        process = start("--threads", "1")
+        assert hold.taken.wait(PATIENCE_SECONDS)
+        process.kill()
+        process.wait()
+        hold.let_go.set()
+        batch = sent.batches.get(number=1)
+        assert (batch.state, batch.attempts, batch.importer_id) == (State.SENDING, 1, "")
+        assert len(persona.ledger()) == made
+        Batch.objects.filter(state=State.SENDING).update(lease_until=Now())
+        assert ended(start("--drain")) == 0
+        sent.refresh_from_db()
+        assert sent.state == Import.State.COMPLETED
+        assert every_image_is_there_once(persona, sent)
+        under = [entry.idempotency_key for entry in persona.ledger()]
+        assert under.count(str(batch.idempotency_key)) == 1
+        assert len(under) == 3
+        assert list(audit.breaks()) == []
+
+    def test_leaves_its_batch_alone_until_its_lease_has_run_out(
+        self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
+    ) -> None:
+        persona.faults.inject("slow", where=IMPORT)
+        process = start("--threads", "1")
+        assert hold.taken.wait(PATIENCE_SECONDS)
+        process.kill()
+        process.wait()
+        hold.let_go.set()
+        assert ended(start("--once")) == 0
+        first, *others = states_of(sent)
+        assert first == State.SENDING
+        assert others.count(State.IMPORTING) == 1
+
+
+class TestAThreadThatBreaks:
+    def test_stops_the_worker_and_says_why(
+        self, persona: LocalPersona, sent: Import, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> bool:
+            raise LookupError("a fault of our own")
+
+        monkeypatch.setattr(worker, "send_next", broken)
+        with pytest.raises(LookupError, match="a fault of our own"):
+            worker.run(threading.Event(), 2)
+
+
+@pytest.mark.parametrize("threads", ["0", "-1"])
+@pytest.mark.parametrize("how", [[], ["--drain"], ["--once"]])
+def test_it_is_refused_with_no_thread_to_send(threads: str, how: list[str]) -> None:
+    with pytest.raises(CommandError, match="--threads must be 1 or more"):
+        call_command("forward", "--threads", threads, *how)
+
+
+def test_it_cannot_both_drain_and_do_one_step() -> None:
+    with pytest.raises(CommandError, match="not allowed with"):
+        call_command("forward", "--once", "--drain")
