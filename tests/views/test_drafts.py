@@ -3,16 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from importers import consent, intake
@@ -31,6 +28,7 @@ from importers.models import (
 )
 from importers.templatetags.consentry import file_name, in_words, person
 from tests.support.attestations import ANSWERS, submit
+from tests.support.pages import page_of, upload, upload_by_form, values_of, words
 from tests.support.pictures import draw
 
 pytestmark = pytest.mark.django_db
@@ -58,40 +56,6 @@ def draft(make_draft: MakeDraft, face_list: FaceList) -> Import:
 @pytest.fixture
 def empty_draft(make_draft: MakeDraft, face_list: FaceList) -> Import:
     return make_draft(face_list, 0)
-
-
-def page_of(client: Client, draft: Import, query: str = "") -> str:
-    answer = client.get(f"/imports/{draft.pk}/{query}")
-    assert answer.status_code == 200
-    return answer.content.decode()
-
-
-def words(html: str) -> str:
-    """What a person reads: the text without its markup, one space between words."""
-    return " ".join(unescape(strip_tags(html)).split())
-
-
-def values_of(html: str, name: str) -> list[str]:
-    """The values of every input of that name, as the browser would send them."""
-    inputs = re.findall(rf'<input[^>]*name="{name}"[^>]*>', html)
-    return [unescape(value[1]) for tag in inputs if (value := re.search(r'value="([^"]*)"', tag))]
-
-
-def give(
-    client: Client, draft: Import, name: str, data: bytes | None, size: int | str | None = None
-) -> Any:
-    """As the page's script does: one file a request, its name and its size beside it."""
-    fields: dict[str, Any] = {"name": name, "size": len(data or b"") if size is None else size}
-    if data is not None:
-        fields["file"] = SimpleUploadedFile("file", data)
-    path = reverse("import_upload", args=[draft.pk])
-    return client.post(path, fields, headers={"Accept": "application/json"})
-
-
-def give_by_form(client: Client, draft: Import, *files: tuple[str, bytes]) -> Any:
-    uploads = [SimpleUploadedFile(name, data) for name, data in files]
-    path = reverse("import_upload", args=[draft.pk])
-    return client.post(path, {"files": uploads}, follow=True)
 
 
 def put_rows(draft: Import, count: int, state: str = Image.State.ACCEPTED) -> None:
@@ -189,7 +153,7 @@ class TestUploadByScript:
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         data = draw(1)
-        answer = give(signed_in, empty_draft, "holiday/face.jpg", data)
+        answer = upload(signed_in, empty_draft, "holiday/face.jpg", data)
         assert answer.json() == {"state": "accepted", "code": "", "new": True}
         image = Image.objects.get()
         assert (image.original_name, image.byte_size) == ("holiday/face.jpg", len(data))
@@ -199,7 +163,7 @@ class TestUploadByScript:
     def test_a_bad_file_is_left_out_with_its_code(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        answer = give(signed_in, empty_draft, "notes.jpg", b"%PDF-1.7 " * 200)
+        answer = upload(signed_in, empty_draft, "notes.jpg", b"%PDF-1.7 " * 200)
         assert answer.status_code == 200
         assert answer.json()["state"] == "left_out"
         image = Image.objects.get()
@@ -210,7 +174,7 @@ class TestUploadByScript:
     def test_the_same_file_again_is_nothing_new(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        first, again = (give(signed_in, empty_draft, "face.jpg", draw(1)) for _ in range(2))
+        first, again = (upload(signed_in, empty_draft, "face.jpg", draw(1)) for _ in range(2))
         assert first.json()["new"] is True
         assert again.json() == {"state": "accepted", "code": "", "new": False}
         assert Image.objects.count() == len(stored(media)) == 1
@@ -218,15 +182,15 @@ class TestUploadByScript:
     def test_the_same_picture_under_another_name_is_a_duplicate(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
-        give(signed_in, empty_draft, "face.jpg", draw(1))
-        answer = give(signed_in, empty_draft, "copy.jpg", draw(1))
+        upload(signed_in, empty_draft, "face.jpg", draw(1))
+        answer = upload(signed_in, empty_draft, "copy.jpg", draw(1))
         assert answer.json() == {"state": "left_out", "code": "duplicate", "new": True}
         assert "as face.jpg" in words(page_of(signed_in, empty_draft))
 
     def test_a_file_too_large_is_only_announced(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        answer = give(signed_in, empty_draft, "film.jpg", None, MOST_BYTES + 1)
+        answer = upload(signed_in, empty_draft, "film.jpg", None, MOST_BYTES + 1)
         assert answer.json() == {"state": "left_out", "code": "too_large", "new": True}
         assert Image.objects.get().byte_size == MOST_BYTES + 1
         assert stored(media) == []
@@ -234,7 +198,7 @@ class TestUploadByScript:
     def test_a_file_too_large_that_comes_all_the_same_is_left_out(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        answer = give(signed_in, empty_draft, "film.jpg", b"\xff" * (MOST_BYTES + 5))
+        answer = upload(signed_in, empty_draft, "film.jpg", b"\xff" * (MOST_BYTES + 5))
         assert answer.json()["code"] == "too_large"
         assert stored(media) == []
 
@@ -256,7 +220,7 @@ class TestUploadByScript:
         self, data: bytes | None, size: int | str, signed_in: Client, draft: Import, media: Path
     ) -> None:
         before, events = stored(media), actions()
-        answer = give(signed_in, draft, "face.jpg", data, size)
+        answer = upload(signed_in, draft, "face.jpg", data, size)
         assert answer.status_code == 400
         assert answer.json()["code"] == "incomplete"
         assert "try again" in answer.json()["reason"]
@@ -265,16 +229,16 @@ class TestUploadByScript:
     def test_an_empty_file_is_left_out_not_lost(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
-        assert give(signed_in, empty_draft, "empty.jpg", b"").json()["code"] == "empty"
+        assert upload(signed_in, empty_draft, "empty.jpg", b"").json()["code"] == "empty"
         assert Image.objects.get().original_name == "empty.jpg"
 
     def test_nothing_is_taken_after_sealing(
         self, signed_in: Client, draft: Import, actor: Actor, media: Path
     ) -> None:
         submit(draft, actor)
-        answer = give(signed_in, draft, "late.jpg", draw(9))
+        answer = upload(signed_in, draft, "late.jpg", draw(9))
         assert (answer.status_code, answer.json()["code"]) == (409, "sealed")
-        late_and_bad = give(signed_in, draft, "late.txt", b"not a picture" * 100)
+        late_and_bad = upload(signed_in, draft, "late.txt", b"not a picture" * 100)
         assert late_and_bad.status_code == 409
         assert draft.files.count() == len(stored(media)) == 3
 
@@ -283,7 +247,7 @@ class TestUploadByScript:
     ) -> None:
         media.mkdir()
         (media / "imports").write_text("a file where the folder should be")
-        answer = give(signed_in, empty_draft, "face.jpg", draw(1))
+        answer = upload(signed_in, empty_draft, "face.jpg", draw(1))
         assert (answer.status_code, answer.json()["code"]) == (507, "not_stored")
         assert "try again" in answer.json()["reason"]
         assert not Image.objects.exists()
@@ -291,7 +255,7 @@ class TestUploadByScript:
     def test_no_answer_names_where_the_file_lies(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
-        answer = give(signed_in, empty_draft, "face.jpg", draw(1))
+        answer = upload(signed_in, empty_draft, "face.jpg", draw(1))
         key = Image.objects.get().storage_key
         assert key
         assert key not in answer.content.decode() + page_of(signed_in, empty_draft)
@@ -302,7 +266,7 @@ class TestUploadByForm:
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         files = [("a.jpg", draw(1)), ("b.jpg", draw(2)), ("c.txt", b"words " * 300)]
-        answer = give_by_form(signed_in, empty_draft, *files)
+        answer = upload_by_form(signed_in, empty_draft, *files)
         assert answer.redirect_chain == [(f"/imports/{empty_draft.pk}/", 302)]
         assert "2 accepted, 1 left out." in words(answer.content.decode())
         assert list(empty_draft.files.values_list("original_name", "state")) == [
@@ -315,12 +279,12 @@ class TestUploadByForm:
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         files = [(f"face-{seed}.jpg", draw(seed, size=(200, 200))) for seed in range(128)]
-        answer = give_by_form(signed_in, empty_draft, *files)
+        answer = upload_by_form(signed_in, empty_draft, *files)
         assert "128 images in 3 requests (50, 50, 28)" in words(answer.content.decode())
         assert empty_draft.files.count() == len(stored(media)) == 128
 
     def test_no_file_chosen_is_said(self, signed_in: Client, draft: Import) -> None:
-        answer = give_by_form(signed_in, draft)
+        answer = upload_by_form(signed_in, draft)
         assert "No file was chosen." in words(answer.content.decode())
         assert draft.files.count() == 3
 
@@ -328,7 +292,7 @@ class TestUploadByForm:
         self, signed_in: Client, draft: Import
     ) -> None:
         data = draw(9, size=(200, 200))
-        answer = give_by_form(signed_in, draft, *[(f"{n}.jpg", data) for n in range(1001)])
+        answer = upload_by_form(signed_in, draft, *[(f"{n}.jpg", data) for n in range(1001)])
         assert answer.status_code == 400
         assert "More than 1,000 files" in words(answer.content.decode())
         assert draft.files.count() == 3
@@ -337,7 +301,7 @@ class TestUploadByForm:
         self, signed_in: Client, draft: Import, actor: Actor
     ) -> None:
         submit(draft, actor)
-        text = words(give_by_form(signed_in, draft, ("late.jpg", draw(9))).content.decode())
+        text = words(upload_by_form(signed_in, draft, ("late.jpg", draw(9))).content.decode())
         assert "no longer a draft" in text
         assert "No file was chosen" not in text
         assert draft.files.count() == 3
@@ -348,7 +312,7 @@ class TestUploadByForm:
         (media / "imports").mkdir(parents=True)
         (media / "imports" / str(empty_draft.pk)).write_text("in the way")
         files = [("words.txt", b"words " * 300), ("face.jpg", draw(1)), ("two.jpg", draw(2))]
-        text = words(give_by_form(signed_in, empty_draft, *files).content.decode())
+        text = words(upload_by_form(signed_in, empty_draft, *files).content.decode())
         assert "could not store every file" in text
         assert "0 accepted, 1 left out." in text
         assert [image.original_name for image in Image.objects.all()] == ["words.txt"]
@@ -357,7 +321,7 @@ class TestUploadByForm:
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         large = ("film.jpg", b"\xff" * (MOST_BYTES + 1))
-        text = words(give_by_form(signed_in, empty_draft, large).content.decode())
+        text = words(upload_by_form(signed_in, empty_draft, large).content.decode())
         assert "0 accepted, 1 left out." in text
         assert Image.objects.get().reason == "too_large"
         assert stored(media) == []
@@ -368,7 +332,7 @@ class TestUploadByForm:
 def test_an_odd_name_is_kept_as_given_and_shown_harmless(
     data: bytes, name: str, signed_in: Client, empty_draft: Import, media: Path
 ) -> None:
-    assert give(signed_in, empty_draft, name, data).status_code == 200
+    assert upload(signed_in, empty_draft, name, data).status_code == 200
     assert Image.objects.get().original_name == name
     html = page_of(signed_in, empty_draft)
     assert file_name(name) in words(html)
@@ -383,8 +347,8 @@ def test_an_odd_name_is_kept_as_given_and_shown_harmless(
 def test_an_odd_name_is_harmless_in_the_sentence_about_its_twin(
     signed_in: Client, empty_draft: Import
 ) -> None:
-    give(signed_in, empty_draft, "<b>cod\u202egpj</b>", draw(1))
-    give(signed_in, empty_draft, "twin.jpg", draw(1))
+    upload(signed_in, empty_draft, "<b>cod\u202egpj</b>", draw(1))
+    upload(signed_in, empty_draft, "twin.jpg", draw(1))
     html = page_of(signed_in, empty_draft)
     assert "\\u202e" in html
     assert "\u202e" not in html

@@ -18,7 +18,6 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils.html import strip_tags
 from PIL import Image as Picture
 from pytest_django import Settings
 
@@ -38,6 +37,7 @@ from importers.models import (
 )
 from tests.support.attestations import ANSWERS, submit
 from tests.support.forwarding import forward
+from tests.support.pages import codes, page_of, states, words
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
 
@@ -60,25 +60,6 @@ def several(
     settings.BATCH_MAX_IMAGES = 1
     worker.show_alive("the test's worker")
     return submit(make_draft(known_list, 3), actor)
-
-
-def page_of(client: Client, face_import: Import) -> str:
-    answer = client.get(f"/imports/{face_import.pk}/")
-    assert answer.status_code == 200
-    return answer.content.decode()
-
-
-def words(html: str) -> str:
-    """What a person reads, one space between words and between elements."""
-    return " ".join(unescape(strip_tags(html.replace("<", " <"))).split())
-
-
-def codes(html: str) -> list[str]:
-    return re.findall(r'data-code="([^"]*)"', html)
-
-
-def states(html: str) -> list[str]:
-    return re.findall(r'data-state="([^"]*)"', html)
 
 
 def polled_address(html: str) -> str:

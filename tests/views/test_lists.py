@@ -1,28 +1,21 @@
 """Persona's face lists in the browser: as read there, or added by their id."""
 
 import re
-from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from importers import pacing
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import, PersonaLine
+from tests.support.pages import words_of
 
 pytestmark = pytest.mark.django_db
 SEEDED = {"Watch list", "Confirmed fraud"}
-
-
-def words(answer: Any) -> str:
-    """What a person reads, one space between words and between elements."""
-    html = answer.content.decode().replace("<", " <")
-    return " ".join(unescape(strip_tags(html)).split())
 
 
 def read(client: Client) -> Any:
@@ -57,27 +50,27 @@ class TestPage:
         read(signed_in)
         archived = FaceList.objects.get(name="Old watch list")
         answer = signed_in.get("/lists/")
-        assert "Archived" in words(answer)
+        assert "Archived" in words_of(answer)
         assert f"/imports/new/?list={archived.pk}" not in answer.content.decode()
 
     def test_a_refused_list_shows_why_escaped(self, signed_in: Client, face_list: FaceList) -> None:
         FaceList.objects.update(problem="<b>Persona answered 404</b>", name="<i>Fraud</i>")
         answer = signed_in.get("/lists/")
         assert 'data-state="needs_attention"' in answer.content.decode()
-        assert "<b>Persona answered 404</b>" in words(answer)
+        assert "<b>Persona answered 404</b>" in words_of(answer)
         assert "<i>Fraud" not in answer.content.decode()
 
     def test_lists_of_another_environment_are_not_shown(self, signed_in: Client) -> None:
         for environment in (Environment.SANDBOX, Environment.PRODUCTION):
             FaceList.objects.create(environment=environment, persona_id="lst_x", name="Elsewhere")
-        assert "Elsewhere" not in words(signed_in.get("/lists/"))
-        assert "No face list is known yet" in words(signed_in.get("/lists/"))
+        assert "Elsewhere" not in words_of(signed_in.get("/lists/"))
+        assert "No face list is known yet" in words_of(signed_in.get("/lists/"))
 
     def test_it_says_when_the_lists_were_read(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        assert "Not read from Persona yet" in words(signed_in.get("/lists/"))
-        assert "Last read" in words(read(signed_in))
+        assert "Not read from Persona yet" in words_of(signed_in.get("/lists/"))
+        assert "Last read" in words_of(read(signed_in))
 
     def test_looking_at_it_asks_persona_for_nothing(
         self, signed_in: Client, persona: LocalPersona
@@ -92,7 +85,7 @@ class TestReading:
     ) -> None:
         added = persona.add_list("Deepfakes")
         answer = read(signed_in)
-        assert "4 face lists read from Persona." in words(answer)
+        assert "4 face lists read from Persona." in words_of(answer)
         active = FaceList.objects.filter(archived=False)
         assert {row.name for row in active} == SEEDED | {"Deepfakes"}
         assert FaceList.objects.get(persona_id=added).environment == "local"
@@ -106,7 +99,7 @@ class TestReading:
     ) -> None:
         for number in range(120):
             persona.add_list(f"List {number}")
-        assert "123 face lists read from Persona." in words(read(signed_in))
+        assert "123 face lists read from Persona." in words_of(read(signed_in))
         assert FaceList.objects.count() == 123
 
     def test_reading_again_changes_nothing_and_writes_no_trace(
@@ -140,7 +133,7 @@ class TestReading:
         self, fault: str, told: str, signed_in: Client, persona: LocalPersona
     ) -> None:
         persona.faults.inject(fault)
-        text = words(read(signed_in))
+        text = words_of(read(signed_in))
         assert "The lists could not be read." in text
         assert told in text
         assert "Nothing was changed." in text
@@ -150,7 +143,7 @@ class TestReading:
         self, signed_in: Client, settings: Settings
     ) -> None:
         settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
-        text = words(read(signed_in))
+        text = words_of(read(signed_in))
         assert "No connection to Persona could be made." in text
         assert PersonaLine.objects.get().problem == "unreachable"
 
@@ -160,7 +153,7 @@ class TestReading:
         PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(limit=2)
         assert not pacing.take("local")
-        text = words(read(signed_in))
+        text = words_of(read(signed_in))
         assert re.search(
             r"share of Persona's rate limit is used up: try again in \d+ seconds", text
         )
@@ -184,7 +177,7 @@ class TestAdding:
     ) -> None:
         persona_id = persona.add_list("Known fraud")
         answer = add(signed_in, persona_id, "My own word")
-        assert "Known fraud was added." in words(answer)
+        assert "Known fraud was added." in words_of(answer)
         row = FaceList.objects.get()
         assert (row.persona_id, row.name, row.environment) == (persona_id, "Known fraud", "local")
         assert row.read_at is not None
@@ -194,7 +187,7 @@ class TestAdding:
     ) -> None:
         answer = add(signed_in, "lst_nobodyKnows", "Mine")
         assert answer.status_code == 422
-        assert "Persona does not know a list with this id." in words(answer)
+        assert "Persona does not know a list with this id." in words_of(answer)
         assert 'value="lst_nobodyKnows"' in answer.content.decode()
         assert not FaceList.objects.exists()
 
@@ -207,7 +200,7 @@ class TestAdding:
             settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
         else:
             persona.faults.inject(fault)
-        assert f"{persona_id} was added, but Persona could not confirm it" in words(
+        assert f"{persona_id} was added, but Persona could not confirm it" in words_of(
             add(signed_in, persona_id)
         )
         assert FaceList.objects.get().persona_id == persona_id
@@ -218,7 +211,7 @@ class TestAdding:
         persona_id = persona.add_list("Addresses", kind="list/email-address")
         answer = add(signed_in, persona_id, "typed")
         assert answer.status_code == 422
-        assert "it is not a list of faces" in words(answer)
+        assert "it is not a list of faces" in words_of(answer)
         assert f'value="{persona_id}"' in answer.content.decode()
         assert not FaceList.objects.exists()
 
@@ -261,7 +254,7 @@ class TestAdding:
         PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(limit=2)
         pacing.take("local")
-        assert "could not confirm it (not asked yet)" in words(add(signed_in, "lst_1"))
+        assert "could not confirm it (not asked yet)" in words_of(add(signed_in, "lst_1"))
         assert persona.requests() == []
         assert FaceList.objects.get().persona_id == "lst_1"
 
