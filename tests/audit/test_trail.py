@@ -62,7 +62,7 @@ def misfit(end: int, head: int) -> str:
 
 
 class TestAppending:
-    def test_a_row_tells_who_did_what_to_which_object_when_and_from_where(
+    def test_row_records_who_did_which_act_when_and_where(
         self, actor: Actor, officer: User, face_list: FaceList
     ) -> None:
         before = datetime.now(UTC)
@@ -76,30 +76,26 @@ class TestAppending:
         assert before <= event.at <= datetime.now(UTC)
 
     @pytest.mark.django_db
-    def test_the_worker_is_no_person_and_an_act_may_have_no_object(self) -> None:
+    def test_worker_is_no_person_and_an_act_needs_no_object(self) -> None:
         audit.append(WORKER, "worker.started")
         event = AuditEvent.objects.get()
         assert (event.actor, event.actor_name, event.address) == (None, "worker", "")
         assert (event.object_type, event.object_id, event.details) == ("", "", {})
 
-    def test_each_row_carries_the_hash_of_the_row_before(self, chain: list[AuditEvent]) -> None:
+    def test_each_row_carries_the_previous_hash(self, chain: list[AuditEvent]) -> None:
         hashes = [event.hash for event in chain]
         assert [event.previous_hash for event in chain] == [NONE, *hashes[:-1]]
         assert len(set(hashes)) == 5
 
-    def test_a_rows_hash_can_be_worked_out_by_anybody(self, chain: list[AuditEvent]) -> None:
+    def test_anyone_can_compute_the_hash_of_a_row(self, chain: list[AuditEvent]) -> None:
         assert [event.hash for event in chain] == [hashed(event) for event in chain]
 
-    def test_rows_are_numbered_without_a_gap_and_the_head_names_the_last(
-        self, chain: list[AuditEvent]
-    ) -> None:
+    def test_rows_are_numbered_and_the_head_names_the_last(self, chain: list[AuditEvent]) -> None:
         assert [event.pk for event in chain] == [1, 2, 3, 4, 5]
         head = AuditHead.objects.get()
         assert (head.pk, head.length, head.hash) == (1, 5, chain[-1].hash)
 
-    def test_a_row_goes_with_its_act_when_that_is_rolled_back(
-        self, chain: list[AuditEvent], actor: Actor
-    ) -> None:
+    def test_row_is_rolled_back_with_its_act(self, chain: list[AuditEvent], actor: Actor) -> None:
         with transaction.atomic():
             audit.append(actor, "list.added")
             assert AuditEvent.objects.count() == 6
@@ -110,7 +106,7 @@ class TestAppending:
         assert breaks() == []
 
     @pytest.mark.django_db
-    def test_details_in_any_script_and_of_any_depth_hold_their_hash(self) -> None:
+    def test_details_of_any_script_and_depth_keep_their_hash(self) -> None:
         details: dict[str, Any] = {
             "name": "Zoë 周恩来 🎭 \u2028 \u202e \" \\ '",
             "nested": {"z": [1, -2, None, True, {"b": [], "a": {}}], "a": ""},
@@ -121,7 +117,7 @@ class TestAppending:
         assert breaks() == []
 
     @pytest.mark.django_db(transaction=True)
-    def test_twenty_threads_that_write_at_once_keep_one_chain(self) -> None:
+    def test_twenty_threads_write_one_chain(self) -> None:
         start = threading.Barrier(20)
 
         def write(number: int) -> None:
@@ -163,18 +159,18 @@ CHANGES: dict[str, Any] = {
 
 class TestBreaks:
     @pytest.mark.django_db
-    def test_an_empty_trail_is_whole(self) -> None:
+    def test_empty_trail_is_whole(self) -> None:
         assert breaks() == []
 
-    def test_a_trail_as_it_was_written_is_whole(self, chain: list[AuditEvent]) -> None:
+    def test_untouched_trail_is_whole(self, chain: list[AuditEvent]) -> None:
         assert breaks() == []
 
-    def test_every_field_is_tried_here(self) -> None:
+    def test_every_field_of_an_audit_row_is_tried(self) -> None:
         fields = {field.attname for field in AuditEvent._meta.concrete_fields}
         assert fields == {*CHANGES, "id"}
 
     @pytest.mark.parametrize("field", CHANGES)
-    def test_a_changed_field_is_found_and_its_row_named(
+    def test_changed_field_is_found_and_its_row_named(
         self, field: str, chain: list[AuditEvent]
     ) -> None:
         third = chain[2]
@@ -191,15 +187,13 @@ class TestBreaks:
         assert len(said) == 1 + len(follows.get(field, []))
         assert set(follows.get(field, [])) <= set(said)
 
-    def test_a_row_changed_by_hand_is_found(self, chain: list[AuditEvent]) -> None:
+    def test_row_changed_in_the_database_is_found(self, chain: list[AuditEvent]) -> None:
         with connection.cursor() as cursor:
             table = connection.ops.quote_name(AuditEvent._meta.db_table)
             cursor.execute(f"UPDATE {table} SET actor_name = %s WHERE id = 2", ["maya"])  # noqa: S608
         assert breaks() == ["Row 2 (batch.accepted) was changed after it was written."]
 
-    def test_a_changed_row_with_a_new_hash_breaks_the_row_after_it(
-        self, chain: list[AuditEvent]
-    ) -> None:
+    def test_changed_row_with_a_new_hash_breaks_the_next_row(self, chain: list[AuditEvent]) -> None:
         """Its hash worked out anew, as by somebody who knows how."""
         third = chain[2]
         third.actor_name = "nobody"
@@ -207,48 +201,46 @@ class TestBreaks:
         third.save()
         assert breaks() == ["Row 4 does not follow the row before it."]
 
-    def test_the_last_row_with_a_new_hash_does_not_fit_the_head(
-        self, chain: list[AuditEvent]
-    ) -> None:
+    def test_last_row_with_a_new_hash_does_not_fit_the_head(self, chain: list[AuditEvent]) -> None:
         last = chain[-1]
         last.actor_name = "nobody"
         last.hash = hashed(last)
         last.save()
         assert breaks() == [misfit(5, 5)]
 
-    def test_a_row_deleted_in_the_middle_is_named(self, chain: list[AuditEvent]) -> None:
+    def test_deleted_row_in_the_middle_is_named(self, chain: list[AuditEvent]) -> None:
         chain[2].delete()
         assert breaks() == [
             "Row 3 is missing: the next one is row 4.",
             "Row 4 does not follow the row before it.",
         ]
 
-    def test_the_first_row_deleted_is_named(self, chain: list[AuditEvent]) -> None:
+    def test_deleted_first_row_is_named(self, chain: list[AuditEvent]) -> None:
         chain[0].delete()
         assert breaks()[0] == "Row 1 is missing: the next one is row 2."
 
-    def test_rows_deleted_at_the_end_do_not_fit_the_head(self, chain: list[AuditEvent]) -> None:
+    def test_deleted_last_rows_do_not_fit_the_head(self, chain: list[AuditEvent]) -> None:
         chain[4].delete()
         assert breaks() == [misfit(4, 5)]
         chain[3].delete()
         assert breaks() == [misfit(3, 5)]
 
-    def test_a_trail_deleted_wholly_does_not_fit_the_head(self, chain: list[AuditEvent]) -> None:
+    def test_deleted_trail_does_not_fit_the_head(self, chain: list[AuditEvent]) -> None:
         AuditEvent.objects.all().delete()
         assert breaks() == [misfit(0, 5)]
 
-    def test_a_row_put_in_before_the_first_is_found(self, chain: list[AuditEvent]) -> None:
+    def test_inserted_first_row_is_found(self, chain: list[AuditEvent]) -> None:
         AuditEvent.objects.create(pk=0, at=datetime.now(UTC), hash="f" * 64)
         assert breaks()[0] == "Row 1 is missing: the next one is row 0."
 
-    def test_a_row_put_in_at_the_end_does_not_fit_the_head(self, chain: list[AuditEvent]) -> None:
+    def test_inserted_last_row_does_not_fit_the_head(self, chain: list[AuditEvent]) -> None:
         """Even one that follows the last as it should."""
         forged = AuditEvent(pk=6, at=datetime.now(UTC), previous_hash=chain[-1].hash)
         forged.hash = hashed(forged)
         forged.save(force_insert=True)
         assert breaks() == [misfit(6, 5)]
 
-    def test_two_rows_exchanged_are_found(self, chain: list[AuditEvent]) -> None:
+    def test_swapped_rows_are_found(self, chain: list[AuditEvent]) -> None:
         AuditEvent.objects.filter(pk=2).update(id=99)
         AuditEvent.objects.filter(pk=3).update(id=2)
         AuditEvent.objects.filter(pk=99).update(id=3)
@@ -259,21 +251,21 @@ class TestBreaks:
     @pytest.mark.parametrize(
         "change", [{"length": 4}, {"length": 6}, {"length": 0}, {"hash": NONE}], ids=str
     )
-    def test_a_changed_head_does_not_fit(
+    def test_changed_head_does_not_fit(
         self, change: dict[str, Any], chain: list[AuditEvent]
     ) -> None:
         AuditHead.objects.update(**change)
         assert breaks() == [misfit(5, change.get("length", 5))]
 
-    def test_a_head_set_back_to_an_older_row_does_not_fit(self, chain: list[AuditEvent]) -> None:
+    def test_head_reset_to_an_older_row_does_not_fit(self, chain: list[AuditEvent]) -> None:
         AuditHead.objects.update(length=3, hash=chain[2].hash)
         assert breaks() == [misfit(5, 3)]
 
-    def test_a_deleted_head_does_not_fit(self, chain: list[AuditEvent]) -> None:
+    def test_deleted_head_does_not_fit(self, chain: list[AuditEvent]) -> None:
         AuditHead.objects.all().delete()
         assert breaks() == [misfit(5, 0)]
 
-    def test_a_trail_that_grows_while_it_is_checked_is_whole(self, chain: list[AuditEvent]) -> None:
+    def test_trail_that_grows_during_the_check_is_whole(self, chain: list[AuditEvent]) -> None:
         """Somebody acts before each question that the check asks of the database."""
         questions: list[str] = []
 
@@ -300,12 +292,10 @@ class TestCommand:
             code = int(str(ended.code))
         return code, out.getvalue(), err.getvalue()
 
-    def test_a_whole_trail_ends_with_0_and_the_number_of_rows(
-        self, chain: list[AuditEvent]
-    ) -> None:
+    def test_whole_trail_exits_0_with_its_row_count(self, chain: list[AuditEvent]) -> None:
         assert self.run() == (0, "The audit trail is whole: 5 rows.\n", "")
 
-    def test_a_broken_trail_ends_with_1_and_says_where(self, chain: list[AuditEvent]) -> None:
+    def test_broken_trail_exits_1_and_names_the_rows(self, chain: list[AuditEvent]) -> None:
         AuditEvent.objects.filter(pk=2).update(action="other")
         AuditEvent.objects.filter(pk=4).update(details={})
         assert self.run() == (
@@ -326,14 +316,14 @@ class TestSigningIn:
     def event(self) -> AuditEvent:
         return AuditEvent.objects.get()
 
-    def test_a_sign_in_is_written_down(self, client: Client, officer: User) -> None:
+    def test_sign_in_is_recorded(self, client: Client, officer: User) -> None:
         assert self.sign_in(client, "officer", PASSWORD) == 302
         event = self.event()
         assert event.action == "person.signed_in"
         assert (event.actor, event.actor_name, event.address) == (officer, "officer", "192.0.2.9")
         assert (event.object_type, event.object_id) == ("user", str(officer.pk))
 
-    def test_a_sign_out_is_written_down(self, client: Client, officer: User) -> None:
+    def test_sign_out_is_recorded(self, client: Client, officer: User) -> None:
         self.sign_in(client, "officer", PASSWORD)
         assert client.post(reverse("account_logout"), REMOTE_ADDR="192.0.2.9").status_code == 302
         event = AuditEvent.objects.latest("pk")
@@ -341,14 +331,12 @@ class TestSigningIn:
         assert event.action == "person.signed_out"
         assert (event.actor, event.actor_name, event.address) == (officer, "officer", "192.0.2.9")
 
-    def test_a_sign_out_of_somebody_not_signed_in_is_no_event(
-        self, client: Client, db: None
-    ) -> None:
+    def test_sign_out_without_a_session_is_not_recorded(self, client: Client, db: None) -> None:
         client.post(reverse("account_logout"))
         client.logout()
         assert not AuditEvent.objects.exists()
 
-    def test_a_refused_sign_in_is_written_down_with_the_account_that_was_tried(
+    def test_refused_sign_in_is_recorded_with_its_account(
         self, client: Client, officer: User
     ) -> None:
         assert self.sign_in(client, "officer", "wrong password, alas") == 200
@@ -357,26 +345,24 @@ class TestSigningIn:
         assert (event.actor, event.actor_name, event.address) == (None, "nobody", "192.0.2.9")
         assert (event.object_type, event.object_id) == ("user", str(officer.pk))
 
-    def test_the_account_is_found_however_its_name_is_spelt(
-        self, client: Client, officer: User
-    ) -> None:
+    def test_account_is_found_in_any_letter_case(self, client: Client, officer: User) -> None:
         self.sign_in(client, "OFFICER", "wrong password, alas")
         assert self.event().object_id == str(officer.pk)
 
-    def test_a_name_that_is_no_account_is_not_kept(self, client: Client, officer: User) -> None:
+    def test_unknown_account_name_is_not_stored(self, client: Client, officer: User) -> None:
         """It may be a password, typed into the wrong field."""
         assert self.sign_in(client, PASSWORD, "officer") == 200
         event = self.event()
         assert (event.action, event.object_type, event.object_id) == ("person.refused", "", "")
         assert PASSWORD not in str(AuditEvent.objects.values().get())
 
-    def test_an_account_that_is_shut_is_refused(self, client: Client, officer: User) -> None:
+    def test_deactivated_account_cannot_sign_in(self, client: Client, officer: User) -> None:
         User.objects.filter(pk=officer.pk).update(is_active=False)
         self.sign_in(client, "officer", PASSWORD)
         assert "_auth_user_id" not in client.session
         assert not AuditEvent.objects.filter(action="person.signed_in").exists()
 
-    def test_sign_ins_are_links_of_the_same_chain(self, client: Client, officer: User) -> None:
+    def test_sign_ins_belong_to_the_audit_chain(self, client: Client, officer: User) -> None:
         self.sign_in(client, "officer", "wrong password, alas")
         self.sign_in(client, "officer", PASSWORD)
         client.post(reverse("account_logout"))
@@ -384,7 +370,7 @@ class TestSigningIn:
         assert list(actions) == ["person.refused", "person.signed_in", "person.signed_out"]
         assert breaks() == []
 
-    def test_nobody_signs_up(self, client: Client, db: None) -> None:
+    def test_sign_up_is_closed(self, client: Client, db: None) -> None:
         data = {"username": "mallory", "password1": PASSWORD, "password2": PASSWORD}
         client.post(reverse("account_signup"), data)
         assert not User.objects.exists()

@@ -46,7 +46,7 @@ def refusal() -> str:
     return str(caught.value)
 
 
-def test_a_person_is_made_for_each_role() -> None:
+def test_demo_creates_a_person_for_each_role() -> None:
     run()
     names = {user.username: user.get_full_name() for user in User.objects.all()}
     assert names == {
@@ -59,7 +59,7 @@ def test_a_person_is_made_for_each_role() -> None:
     assert [user.username for user in User.objects.filter(is_staff=True)] == ["admin"]
 
 
-def test_what_it_prints_is_enough_to_sign_in(client: Client, tmp_path: Path) -> None:
+def test_printed_password_is_enough_to_sign_in(client: Client, tmp_path: Path) -> None:
     printed = run().split()
     password = printed[printed.index("Password") + 1]
     assert password == (tmp_path / "demo-password").read_text()
@@ -71,18 +71,18 @@ def test_what_it_prints_is_enough_to_sign_in(client: Client, tmp_path: Path) -> 
         client.post("/account/logout/")
 
 
-def test_it_prints_the_address_of_the_port_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_prints_the_address_of_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     monkeypatch.setenv("PORT", str(port))
     assert f"http://127.0.0.1:{port}\n" in run()
 
 
-def test_the_password_is_kept_from_others(tmp_path: Path) -> None:
+def test_password_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     run()
     assert (tmp_path / "demo-password").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_second_time_changes_nothing_and_ends_no_session(client: Client) -> None:
+def test_second_run_changes_nothing_and_keeps_sessions(client: Client) -> None:
     first = run()
     password = first.split()[first.split().index("Password") + 1]
     client.post("/account/login/", {"login": "officer", "password": password})
@@ -92,7 +92,7 @@ def test_a_second_time_changes_nothing_and_ends_no_session(client: Client) -> No
     assert client.get("/").status_code == 200
 
 
-def test_a_password_that_was_changed_is_set_back(client: Client, tmp_path: Path) -> None:
+def test_changed_password_is_reset(client: Client, tmp_path: Path) -> None:
     run()
     officer = User.objects.get(username="officer")
     officer.set_password("something else entirely")
@@ -102,7 +102,7 @@ def test_a_password_that_was_changed_is_set_back(client: Client, tmp_path: Path)
     assert officer.check_password((tmp_path / "demo-password").read_text())
 
 
-def test_it_refuses_outside_a_demo(settings: Settings, tmp_path: Path) -> None:
+def test_demo_refuses_without_debug(settings: Settings, tmp_path: Path) -> None:
     settings.DEBUG = False
     assert "set DEBUG=True" in refusal()
     assert not User.objects.exists()
@@ -113,7 +113,7 @@ def test_it_refuses_outside_a_demo(settings: Settings, tmp_path: Path) -> None:
     ("variable", "remedy"),
     [("PORT", "make run PORT="), ("LOCAL_PERSONA_PORT", "make run PERSONA_PORT=")],
 )
-def test_a_port_that_is_taken_is_said_in_one_sentence(
+def test_port_in_use_is_reported_in_one_sentence(
     variable: str, remedy: str, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, str(taken))
@@ -124,7 +124,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(
     assert not User.objects.exists()
 
 
-def test_local_personas_port_is_not_needed_beside_the_real_one(
+def test_real_persona_does_not_need_the_local_port(
     taken: int, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = "persona_sandbox_abc", False
@@ -133,7 +133,7 @@ def test_local_personas_port_is_not_needed_beside_the_real_one(
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "http", "-1", "8000.5"])
-def test_a_port_that_is_none_is_refused_by_its_variable(
+def test_invalid_port_is_reported_by_its_variable(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORT", value)

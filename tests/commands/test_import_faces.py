@@ -98,7 +98,7 @@ def sent(persona: LocalPersona) -> list[str]:
 
 
 class TestGoodCalls:
-    def test_a_folder_is_imported_with_its_names_and_exit_0(
+    def test_folder_is_imported_with_its_names(
         self, folder: Path, told: tuple[object, ...], officer: User
     ) -> None:
         outcome = run(folder, *told)
@@ -110,7 +110,7 @@ class TestGoodCalls:
         assert (done.created_by, done.state) == (officer, "forwarding")
         assert done.batches.get().image_count == 3
 
-    def test_files_and_folders_go_together_and_once_each(
+    def test_files_and_folders_are_imported_once_each(
         self, folder: Path, told: tuple[object, ...], tmp_path: Path
     ) -> None:
         alone = tmp_path / "alone.jpg"
@@ -119,9 +119,7 @@ class TestGoodCalls:
         names = Image.objects.values_list("original_name", flat=True)
         assert list(names) == ["alone.jpg", "inner/b.jpg", "inner/c.png"]
 
-    def test_the_example_attestation_is_accepted_as_it_stands(
-        self, folder: Path, told: tuple[object, ...]
-    ) -> None:
+    def test_template_attestation_is_accepted(self, folder: Path, told: tuple[object, ...]) -> None:
         run(folder, *told)
         record = Attestation.objects.get()
         consent.check(record)
@@ -131,7 +129,7 @@ class TestGoodCalls:
         assert record.typed_name == TEMPLATE["typed_name"]
         assert record.statement_text == consent.FIRST_STATEMENT
 
-    def test_some_left_out_is_exit_1_and_each_is_named(
+    def test_rejected_files_exit_1_and_are_named(
         self, folder: Path, told: tuple[object, ...]
     ) -> None:
         (folder / "notes.txt").write_text("not a picture " * 100)
@@ -141,7 +139,7 @@ class TestGoodCalls:
         assert "left out: 'faces/notes.txt': " in outcome.err
         assert Batch.objects.get().image_count == 3
 
-    def test_names_cannot_write_on_the_terminal(
+    def test_file_names_cannot_control_the_terminal(
         self, folder: Path, told: tuple[object, ...]
     ) -> None:
         (folder / "\x1b[2Jno\u202ete\n.txt").write_text("not a picture " * 100)
@@ -150,7 +148,7 @@ class TestGoodCalls:
         assert "\\x1b[2Jno\\u202ete\\n.txt" in outcome.err
         assert not {"\x1b", "\u202e"} & set(outcome.err)
 
-    def test_nothing_accepted_is_exit_2_and_nothing_is_sent(
+    def test_import_without_an_accepted_file_exits_2(
         self, tmp_path: Path, told: tuple[object, ...]
     ) -> None:
         (tmp_path / "notes.txt").write_text("not a picture " * 100)
@@ -161,12 +159,12 @@ class TestGoodCalls:
         assert not Batch.objects.exists()
         assert not Attestation.objects.exists()
 
-    def test_an_empty_folder_is_exit_2(self, tmp_path: Path, told: tuple[object, ...]) -> None:
+    def test_empty_folder_exits_2(self, tmp_path: Path, told: tuple[object, ...]) -> None:
         (tmp_path / "nothing").mkdir()
         assert run(tmp_path / "nothing", *told).code == 2
         assert not Batch.objects.exists()
 
-    def test_a_file_too_large_is_left_out_unread(
+    def test_oversized_file_is_rejected_unread(
         self, folder: Path, told: tuple[object, ...]
     ) -> None:
         with (folder / "film.jpg").open("wb") as film:
@@ -178,7 +176,7 @@ class TestGoodCalls:
 
 
 class TestJson:
-    def test_it_has_the_shape_that_scripts_rely_on(
+    def test_json_report_has_the_promised_shape(
         self, folder: Path, told: tuple[object, ...]
     ) -> None:
         (folder / "notes.txt").write_text("not a picture " * 100)
@@ -204,7 +202,7 @@ class TestJson:
         assert outcome.err == ""
         assert outcome.out.count("\n") == 1
 
-    def test_personas_counts_are_in_it_once_they_are_known(
+    def test_persona_counts_duplicates_of_an_earlier_import(
         self, folder: Path, told: tuple[object, ...], persona: LocalPersona
     ) -> None:
         run(folder, *told)
@@ -236,53 +234,53 @@ class TestRefusals:
         ("option", "told_as"),
         [("--list", "--list"), ("--user", "--user"), ("--attestation", "--attestation")],
     )
-    def test_without_an_option(
+    def test_missing_option_is_refused(
         self, option: str, told_as: str, folder: Path, told: tuple[object, ...]
     ) -> None:
         where = told.index(option)
         left = (*told[:where], *told[where + 2 :])
         assert self.refused(folder, *left) == f"{told_as} is missing. Nothing was sent."
 
-    def test_without_a_path(self, told: tuple[object, ...]) -> None:
+    def test_missing_path_is_refused(self, told: tuple[object, ...]) -> None:
         assert self.refused(*told) == "PATH is missing. Nothing was sent."
 
-    def test_a_person_who_is_not_known(self, folder: Path, told: tuple[object, ...]) -> None:
+    def test_unknown_person_is_refused(self, folder: Path, told: tuple[object, ...]) -> None:
         assert "no active account named 'nobody'" in self.refused(folder, *told, "--user", "nobody")
 
-    def test_a_person_who_was_switched_off(self, folder: Path, told: tuple[object, ...]) -> None:
+    def test_deactivated_person_is_refused(self, folder: Path, told: tuple[object, ...]) -> None:
         User.objects.update(is_active=False)
         assert "no active account named 'officer'" in self.refused(folder, *told)
 
-    def test_a_path_that_is_not_there_even_beside_a_good_one(
+    def test_missing_file_is_refused_beside_a_good_one(
         self, folder: Path, told: tuple[object, ...]
     ) -> None:
         missing = folder / "no-such.jpg"
         assert self.refused(folder, missing, *told) == f"{missing} is not there. Nothing was sent."
 
-    def test_a_list_that_persona_does_not_know(
+    def test_list_unknown_to_persona_is_refused(
         self, folder: Path, told: tuple[object, ...], persona: LocalPersona
     ) -> None:
         text = self.refused(folder, *told, "--list", "lst_nobodyKnows")
         assert "could not be looked up at Persona" in text
         assert [seen.path.rpartition("/")[2] for seen in persona.requests()] == ["lst_nobodyKnows"]
 
-    def test_a_list_that_holds_no_faces(
+    def test_list_without_faces_is_refused(
         self, folder: Path, told: tuple[object, ...], persona: LocalPersona
     ) -> None:
         other = persona.add_list("Addresses", kind="list/email-address")
         assert "is not a list of faces" in self.refused(folder, *told, "--list", other)
 
-    def test_a_list_that_is_archived_here(self, folder: Path, told: tuple[object, ...]) -> None:
+    def test_list_archived_here_is_refused(self, folder: Path, told: tuple[object, ...]) -> None:
         FaceList.objects.update(archived=True)
         assert "The list Known fraud is archived" in self.refused(folder, *told)
 
-    def test_a_list_that_is_archived_at_persona(
+    def test_list_archived_at_persona_is_refused(
         self, folder: Path, told: tuple[object, ...], persona: LocalPersona
     ) -> None:
         archived = persona.add_list("Old fraud", archived=True)
         assert "Old fraud is archived" in self.refused(folder, *told, "--list", archived)
 
-    def test_a_list_that_cannot_be_looked_up_now(
+    def test_list_that_cannot_be_looked_up_is_refused(
         self, folder: Path, told: tuple[object, ...], persona: LocalPersona
     ) -> None:
         unread = persona.add_list("Not read yet")
@@ -296,20 +294,20 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "text", ["", "{", "[]", "3", "null", '"text"', "\ufeff{}", "{}" * 2, '{"attested": {}}']
     )
-    def test_a_file_that_is_no_attestation(
+    def test_file_that_is_no_attestation_is_refused(
         self, text: str, folder: Path, told: tuple[object, ...], attestation: Path
     ) -> None:
         attestation.write_text(text)
         said = self.refused(folder, *told)
         assert "can't be read as an attestation" in said or "not complete" in said
 
-    def test_an_attestation_that_is_not_there(
+    def test_missing_attestation_file_is_refused(
         self, folder: Path, told: tuple[object, ...], tmp_path: Path
     ) -> None:
         said = self.refused(folder, *told, "--attestation", tmp_path / "none.json")
         assert "--attestation-template prints an example" in said
 
-    def test_an_attestation_of_bytes(
+    def test_binary_attestation_is_refused(
         self, folder: Path, told: tuple[object, ...], attestation: Path
     ) -> None:
         attestation.write_bytes(draw(1))
@@ -331,7 +329,7 @@ class TestRefusals:
             ("evidence_reference", None),
         ],
     )
-    def test_an_attestation_with_a_wrong_answer(
+    def test_attestation_with_a_wrong_answer_is_refused(
         self, field: str, value: object, folder: Path, told: tuple[object, ...], attestation: Path
     ) -> None:
         attestation.write_text(json.dumps(TEMPLATE | {field: value}))
@@ -350,7 +348,7 @@ class TestRefusals:
             ("consent_until", "2026-03-31", "there is no field 'consent_until'"),
         ],
     )
-    def test_an_attestation_that_no_form_could_send(
+    def test_attestation_with_a_wrong_type_is_refused(
         self,
         field: str,
         value: object,
@@ -363,7 +361,7 @@ class TestRefusals:
         assert f"can't be read as an attestation ({told_as})" in self.refused(folder, *told)
 
     @pytest.mark.parametrize("field", ["attested", "typed_name", "lawful_basis", "adults_only"])
-    def test_an_attestation_without_an_answer(
+    def test_attestation_without_an_answer_is_refused(
         self, field: str, folder: Path, told: tuple[object, ...], attestation: Path
     ) -> None:
         left = {name: value for name, value in TEMPLATE.items() if name != field}
@@ -371,7 +369,7 @@ class TestRefusals:
         assert f"{field}: " in self.refused(folder, *told)
 
 
-def test_a_list_not_known_here_is_looked_up_at_persona(
+def test_list_unknown_here_is_looked_up_at_persona(
     folder: Path, told: tuple[object, ...], persona: LocalPersona
 ) -> None:
     new = persona.add_list("Made this morning")
@@ -380,7 +378,7 @@ def test_a_list_not_known_here_is_looked_up_at_persona(
     assert AuditEvent.objects.filter(action="lists.read").count() == 1
 
 
-def test_a_storage_that_fails_leaves_a_draft_and_sends_nothing(
+def test_storage_failure_leaves_a_draft_and_sends_nothing(
     folder: Path, told: tuple[object, ...], media: Path
 ) -> None:
     media.mkdir()
@@ -393,7 +391,7 @@ def test_a_storage_that_fails_leaves_a_draft_and_sends_nothing(
     assert not Batch.objects.exists()
 
 
-def test_a_file_that_cannot_be_read_leaves_a_draft_and_sends_nothing(
+def test_unreadable_file_leaves_a_draft_and_sends_nothing(
     folder: Path, told: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> bytes:
@@ -406,7 +404,7 @@ def test_a_file_that_cannot_be_read_leaves_a_draft_and_sends_nothing(
     assert not Batch.objects.exists()
 
 
-def test_the_optional_days_may_be_left_out_or_null(
+def test_consent_dates_may_be_missing_or_null(
     folder: Path, told: tuple[object, ...], attestation: Path
 ) -> None:
     days = {"lawful_basis": "legal_claims", "consent_from": None}
@@ -422,7 +420,7 @@ class TestWaiting:
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(import_faces, "WAIT_SECONDS", 0.02)
 
-    def test_it_returns_with_personas_counts_once_the_worker_is_done(
+    def test_wait_returns_personas_counts(
         self, folder: Path, told: tuple[object, ...], persona: LocalPersona
     ) -> None:
         with working():
@@ -436,7 +434,7 @@ class TestWaiting:
             Image.objects.values_list("sha256", flat=True)
         )
 
-    def test_it_returns_too_where_a_batch_needs_a_person(
+    def test_wait_returns_when_a_batch_needs_a_person(
         self, folder: Path, told: tuple[object, ...], persona: LocalPersona
     ) -> None:
         persona.faults.inject("unprocessable")
@@ -466,7 +464,7 @@ def working() -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_as_a_program_of_its_own_it_ends_with_the_same_codes(
+def test_program_exits_with_the_same_codes(
     folder: Path, told: tuple[object, ...], persona: LocalPersona, media: Path
 ) -> None:
     environment = environment_beside(persona, media)

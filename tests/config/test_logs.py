@@ -38,7 +38,7 @@ def lines() -> Iterator[Lines]:
 
 @pytest.mark.django_db
 class TestJson:
-    def test_names_the_batch_and_personas_id_of_the_request(
+    def test_json_names_the_batch_and_personas_request_id(
         self,
         lines: Lines,
         persona: LocalPersona,
@@ -57,7 +57,7 @@ class TestJson:
         assert step["message"] == f"batch {batch.pk}: failed, refused"
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*\+00:00$", step["at"])
 
-    def test_names_no_file_no_person_and_no_search(
+    def test_json_names_no_file_person_or_search_term(
         self,
         lines: Lines,
         persona: LocalPersona,
@@ -75,7 +75,7 @@ class TestJson:
         for secret in ("face-0", "officer", "Okafor", "Jane", persona.key):
             assert secret not in told
 
-    def test_names_each_request_of_a_browser_as_its_answer_does(
+    def test_json_carries_the_correlation_id_of_the_response(
         self, lines: Lines, signed_in: Client
     ) -> None:
         answers = [signed_in.get("/imports/99/") for _ in range(2)]
@@ -83,13 +83,13 @@ class TestJson:
         assert ids == [answer.headers["Correlation-ID"] for answer in answers]
         assert len(set(ids)) == 2
 
-    def test_holds_one_line_for_a_message_of_many(self, lines: Lines) -> None:
+    def test_multi_line_message_is_one_json_line(self, lines: Lines) -> None:
         logging.getLogger("importers").warning("one\r\ntwo \x1b[31m")
         assert [line["message"] for line in lines()] == ["one\r\ntwo \x1b[31m"]
 
 
 @pytest.mark.parametrize(("value", "as_json"), [("True", True), ("False", False), ("", False)])
-def test_the_switch_is_log_json(value: str, as_json: bool) -> None:
+def test_log_json_switches_the_format(value: str, as_json: bool) -> None:
     code = "import django; django.setup(); import logging; logging.getLogger('x').error('said')"
     run = subprocess.run(
         [sys.executable, "-c", code],

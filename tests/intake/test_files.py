@@ -47,14 +47,14 @@ def written() -> list[str]:
 
 
 class TestAccepting:
-    def test_an_accepted_file_lies_in_storage_byte_for_byte(
+    def test_accepted_file_is_stored_unchanged(
         self, give: Callable[..., Taken], media: Path
     ) -> None:
         data = draw(7)
         image = give("Maya.jpg", data).image
         assert tree(media) == {image.storage_key: data}
 
-    def test_its_row_tells_its_name_size_hash_format_and_pixels(
+    def test_row_records_name_size_hash_format_and_pixels(
         self, give: Callable[..., Taken], draft: Import
     ) -> None:
         data = draw(7, size=(300, 240))
@@ -70,9 +70,7 @@ class TestAccepting:
         assert (image.reason, image.explanation) == ("", "")
         assert image.destroyed_at is None
 
-    def test_its_stored_name_is_random_and_says_nothing_of_its_own(
-        self, give: Callable[..., Taken], draft: Import
-    ) -> None:
+    def test_storage_key_is_random(self, give: Callable[..., Taken], draft: Import) -> None:
         one, other = give("a.jpg", draw(1)).image, give("b.jpg", draw(2)).image
         pattern = STORED_NAME.format(import_id=draft.pk, extension="jpg")
         for image in (one, other):
@@ -81,9 +79,7 @@ class TestAccepting:
             assert image.key.hex not in image.storage_key
         assert one.storage_key != other.storage_key
 
-    def test_a_jpeg_named_png_is_judged_and_stored_by_its_bytes(
-        self, give: Callable[..., Taken]
-    ) -> None:
+    def test_format_comes_from_the_bytes_not_the_name(self, give: Callable[..., Taken]) -> None:
         image = give("face.png", draw()).image
         assert (image.format, image.content_type) == ("JPEG", "image/jpeg")
         assert image.storage_key.endswith(".jpg")
@@ -91,7 +87,7 @@ class TestAccepting:
         assert (other.format, other.content_type) == ("PNG", "image/png")
         assert other.storage_key.endswith(".png")
 
-    def test_only_the_server_itself_may_read_a_stored_file(
+    def test_stored_file_is_readable_only_by_the_server(
         self, give: Callable[..., Taken], media: Path
     ) -> None:
         umask = os.umask(0)
@@ -103,7 +99,7 @@ class TestAccepting:
         folders = [stored.parent, stored.parent.parent, media]
         assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 3
 
-    def test_a_file_and_every_folder_on_its_way_are_on_the_disk_before_the_row(
+    def test_file_and_folders_are_flushed_before_the_row(
         self, give: Callable[..., Taken], media: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         flushed: set[int] = set()
@@ -123,18 +119,14 @@ class TestAccepting:
 
 
 class TestGivingAgain:
-    def test_the_same_file_twice_changes_nothing(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
+    def test_same_file_twice_changes_nothing(self, give: Callable[..., Taken], media: Path) -> None:
         first = give("a.jpg")
         before = tree(media), list(Image.objects.values()), written()
         second = give("a.jpg")
         assert second == Taken(first.image, new=False)
         assert (tree(media), list(Image.objects.values()), written()) == before
 
-    def test_a_file_left_out_twice_has_one_line(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
+    def test_rejected_file_twice_has_one_row(self, give: Callable[..., Taken], media: Path) -> None:
         first = give("notes.txt", b"hello")
         second = give("notes.txt", b"hello")
         assert first.new
@@ -142,7 +134,7 @@ class TestGivingAgain:
         assert Image.objects.count() == 1
         assert written().count("image.left_out") == 1
 
-    def test_the_same_bytes_under_another_name_are_left_out_naming_the_first(
+    def test_same_bytes_under_another_name_are_a_duplicate(
         self, give: Callable[..., Taken], media: Path
     ) -> None:
         first = give("a.jpg").image
@@ -155,14 +147,14 @@ class TestGivingAgain:
         assert taken.image.sha256 == first.sha256
         assert list(tree(media)) == [first.storage_key]
 
-    def test_the_same_name_with_other_bytes_is_another_image(
+    def test_same_name_with_other_bytes_is_another_image(
         self, give: Callable[..., Taken], media: Path
     ) -> None:
         keys = {give("a.jpg", draw(1)).image.storage_key, give("a.jpg", draw(2)).image.storage_key}
         assert set(tree(media)) == keys
         assert len(keys) == 2
 
-    def test_the_same_file_in_another_import_is_accepted_there(
+    def test_same_file_is_accepted_in_another_import(
         self, give: Callable[..., Taken], face_list: FaceList, actor: Actor
     ) -> None:
         give("a.jpg")
@@ -171,7 +163,7 @@ class TestGivingAgain:
         assert intake.take(other, "a.jpg", data, len(data), actor).new
         assert Image.objects.filter(state=Image.State.ACCEPTED).count() == 2
 
-    def test_once_the_first_is_removed_its_duplicate_is_accepted(
+    def test_duplicate_is_accepted_once_the_first_is_removed(
         self, give: Callable[..., Taken], actor: Actor, media: Path
     ) -> None:
         intake.remove(give("a.jpg").image, actor)
@@ -180,7 +172,7 @@ class TestGivingAgain:
         assert list(tree(media)) == [image.storage_key]
 
     @pytest.mark.django_db(transaction=True)
-    def test_two_who_give_the_same_bytes_at_once_add_one_image(
+    def test_same_bytes_sent_at_once_add_one_image(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
         data, start = draw(), threading.Barrier(2)
@@ -203,7 +195,7 @@ class TestGivingAgain:
         assert list(audit.breaks()) == []
 
     @pytest.mark.django_db(transaction=True)
-    def test_two_who_give_the_same_file_at_once_add_it_once(
+    def test_same_file_sent_at_once_is_added_once(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
         data, start = draw(), threading.Barrier(2)
@@ -241,7 +233,7 @@ def left_out_files() -> dict[str, tuple[bytes, str]]:
 
 class TestLeavingOut:
     @pytest.mark.parametrize("code", left_out_files())
-    def test_a_file_left_out_is_a_row_with_its_code_and_sentence_and_no_file(
+    def test_rejected_file_has_a_reason_and_no_stored_file(
         self, code: str, give: Callable[..., Taken], draft: Import, media: Path
     ) -> None:
         data, sentence = left_out_files()[code]
@@ -256,7 +248,7 @@ class TestLeavingOut:
         assert (image.face_import, image.storage_key) == (draft, "")
         assert tree(media) == {}
 
-    def test_a_file_announced_as_too_large_need_not_arrive(
+    def test_size_alone_rejects_a_file_that_is_too_large(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
         intake.take(draft, "film.jpg", b"", 4_000_000_000, actor)
@@ -264,14 +256,12 @@ class TestLeavingOut:
         assert (image.reason, image.byte_size, image.sha256) == ("too_large", 4_000_000_000, "")
         assert image.explanation == "The file is 4000.0 MB; at most 10 MB is taken."
 
-    def test_two_files_of_one_name_left_out_for_other_bytes_have_two_lines(
-        self, give: Callable[..., Taken]
-    ) -> None:
+    def test_rejected_files_of_one_name_have_a_row_each(self, give: Callable[..., Taken]) -> None:
         give("a.jpg", b"one")
         give("a.jpg", b"two")
         assert Image.objects.count() == 2
 
-    def test_a_file_left_out_does_not_touch_those_accepted(
+    def test_rejected_file_leaves_accepted_images_alone(
         self, give: Callable[..., Taken], media: Path
     ) -> None:
         good = give("good.jpg").image
@@ -314,7 +304,7 @@ NAMES = [  # after shared/corpus/bad/made/filenames.json
 class TestNames:
     @pytest.mark.parametrize("data", [draw(), b"not a picture"], ids=["accepted", "left out"])
     @pytest.mark.parametrize("name", NAMES, ids=ascii)
-    def test_a_name_is_kept_as_given_and_is_never_a_path(
+    def test_file_name_is_kept_and_never_used_as_a_path(
         self, name: str, data: bytes, give: Callable[..., Taken], media: Path, tmp_path: Path
     ) -> None:
         before = tree(tmp_path)
@@ -334,7 +324,7 @@ class TestNames:
         ],
         ids=["none", "NUL", "lone surrogate", "10,000 letters", "10,000 bytes"],
     )
-    def test_of_a_name_that_no_database_can_hold_as_much_is_kept_as_can_be(
+    def test_name_that_no_database_can_hold_is_cleaned(
         self, given: str, kept: str, give: Callable[..., Taken], media: Path
     ) -> None:
         taken = give(given)
@@ -342,13 +332,13 @@ class TestNames:
         assert give(given) == Taken(taken.image, new=False)
         assert list(tree(media)) == [taken.image.storage_key]
 
-    def test_two_spellings_of_one_name_are_two_names(self, give: Callable[..., Taken]) -> None:
+    def test_two_spellings_of_a_name_are_two_names(self, give: Callable[..., Taken]) -> None:
         give("Zu\u0308rich.jpg")
         assert give("Z\u00fcrich.jpg").image.reason == "duplicate"
 
 
 class TestChangingADraft:
-    def test_a_removed_image_is_gone_with_its_bytes(
+    def test_removed_image_is_deleted_with_its_bytes(
         self, give: Callable[..., Taken], actor: Actor, media: Path
     ) -> None:
         kept, removed = give("a.jpg", draw(1)).image, give("b.jpg", draw(2)).image
@@ -356,13 +346,11 @@ class TestChangingADraft:
         assert list(Image.objects.all()) == [kept]
         assert list(tree(media)) == [kept.storage_key]
 
-    def test_a_line_about_a_file_left_out_can_be_removed(
-        self, give: Callable[..., Taken], actor: Actor
-    ) -> None:
+    def test_rejected_file_can_be_removed(self, give: Callable[..., Taken], actor: Actor) -> None:
         intake.remove(give("a.txt", b"a").image, actor)
         assert not Image.objects.exists()
 
-    def test_removing_twice_is_written_down_once(
+    def test_removing_twice_is_recorded_once(
         self, give: Callable[..., Taken], actor: Actor
     ) -> None:
         image = give().image
@@ -370,7 +358,7 @@ class TestChangingADraft:
         intake.remove(image, actor)
         assert written().count("image.removed") == 1
 
-    def test_clearing_what_was_left_out_leaves_what_was_accepted(
+    def test_clearing_rejected_files_keeps_accepted_images(
         self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
     ) -> None:
         kept = give().image
@@ -380,14 +368,14 @@ class TestChangingADraft:
         assert list(Image.objects.all()) == [kept]
         assert list(tree(media)) == [kept.storage_key]
 
-    def test_clearing_touches_no_other_import(
+    def test_clearing_leaves_other_imports_alone(
         self, draft: Import, give: Callable[..., Taken], face_list: FaceList, actor: Actor
     ) -> None:
         line = give("a.txt", b"a").image
         assert intake.remove_left_out(intake.open_draft(face_list, actor), actor) == 0
         assert list(Image.objects.all()) == [line]
 
-    def test_the_list_of_a_draft_can_be_changed(
+    def test_list_of_a_draft_can_be_changed(
         self, draft: Import, actor: Actor, face_list: FaceList
     ) -> None:
         other = FaceList.objects.create(environment="local", persona_id="lst_other")
@@ -395,7 +383,7 @@ class TestChangingADraft:
         draft.refresh_from_db()
         assert draft.face_list == other
 
-    def test_discarding_destroys_the_bytes_and_keeps_rows_and_hashes(
+    def test_discarding_destroys_bytes_and_keeps_rows_and_hashes(
         self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
     ) -> None:
         given = [give(f"{seed}.jpg", draw(seed)).image for seed in range(3)]
@@ -410,7 +398,7 @@ class TestChangingADraft:
         line.refresh_from_db()
         assert line.destroyed_at is None
 
-    def test_discarding_touches_no_other_import(
+    def test_discarding_leaves_other_imports_alone(
         self, draft: Import, give: Callable[..., Taken], face_list: FaceList, actor: Actor
     ) -> None:
         image = give().image
@@ -450,7 +438,7 @@ class TestAfterTheDraft:
             *("remove a line", "clear", "change the list", "discard"),
         ],
     )
-    def test_nothing_can_change(
+    def test_import_that_is_no_longer_a_draft_cannot_change(
         self, change: Callable[[Import, Actor], object], ended: Import, actor: Actor, media: Path
     ) -> None:
         rows = Image.objects.values(), Import.objects.values(), AuditEvent.objects.values()
@@ -459,7 +447,7 @@ class TestAfterTheDraft:
             change(ended, actor)
         assert ([list(table.all()) for table in rows], tree(media)) == before
 
-    def test_a_stale_draft_in_the_hand_opens_nothing(
+    def test_stale_draft_object_accepts_no_file(
         self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
     ) -> None:
         """Another tab sent it: the row decides, not the object that was read before."""
@@ -488,7 +476,7 @@ def use_storage(settings: Settings, media: Path, name: str) -> None:
 
 
 class TestStorageTrouble:
-    def test_a_full_disk_leaves_neither_row_nor_file(
+    def test_full_disk_leaves_neither_row_nor_file(
         self, give: Callable[..., Taken], settings: Settings, media: Path
     ) -> None:
         use_storage(settings, media, "FullDisk")
@@ -500,7 +488,7 @@ class TestStorageTrouble:
         assert not Image.objects.exists()
         assert written() == before
 
-    def test_after_a_full_disk_the_same_file_can_be_given_again(
+    def test_file_is_accepted_again_after_a_full_disk(
         self, give: Callable[..., Taken], settings: Settings, media: Path
     ) -> None:
         kept = settings.STORAGES
@@ -511,7 +499,7 @@ class TestStorageTrouble:
         assert give().new
         assert list(tree(media).values()) == [draw()]
 
-    def test_a_folder_that_is_a_file_leaves_neither_row_nor_file(
+    def test_unusable_folder_leaves_neither_row_nor_file(
         self, give: Callable[..., Taken], media: Path, tmp_path: Path
     ) -> None:
         media.write_text("not a folder")
@@ -521,15 +509,13 @@ class TestStorageTrouble:
         assert tree(tmp_path) == before
         assert not Image.objects.exists()
 
-    def test_a_file_left_out_needs_no_storage(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
+    def test_rejected_file_needs_no_storage(self, give: Callable[..., Taken], media: Path) -> None:
         media.write_text("not a folder")
         assert give("a.txt", b"a").image.reason == "not_jpeg_or_png"
 
 
 class TestSweeping:
-    def test_a_crash_between_file_and_row_leaves_a_file_that_sweep_removes(
+    def test_sweep_removes_a_file_that_a_crash_left(
         self, give: Callable[..., Taken], draft: Import, media: Path
     ) -> None:
         kept = give().image
@@ -540,7 +526,7 @@ class TestSweeping:
         intake.sweep(draft)
         assert tree(media) == {kept.storage_key: draw()}
 
-    def test_sending_a_draft_sweeps_it(
+    def test_submission_sweeps_the_draft(
         self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
     ) -> None:
         kept = give().image
@@ -548,14 +534,14 @@ class TestSweeping:
         submit(draft, actor)
         assert list(tree(media)) == [kept.storage_key]
 
-    def test_a_sweep_touches_no_other_import(
+    def test_sweep_leaves_other_imports_alone(
         self, give: Callable[..., Taken], draft: Import, face_list: FaceList, actor: Actor
     ) -> None:
         image = give().image
         intake.sweep(intake.open_draft(face_list, actor))
         assert default_storage.exists(image.storage_key)
 
-    def test_an_import_without_any_stored_file_is_swept_in_peace(self, draft: Import) -> None:
+    def test_sweep_accepts_an_import_without_stored_files(self, draft: Import) -> None:
         intake.sweep(draft)
         intake.sweep_all()
         assert draft.is_draft
@@ -596,7 +582,7 @@ class TestAuditTrail:
         return give().image, give("a.txt", b"a").image
 
     @pytest.mark.parametrize("action", ACTS)
-    def test_every_act_writes_one_row(
+    def test_every_act_writes_one_audit_row(
         self, action: str, given: tuple[Image, Image], actor: Actor
     ) -> None:
         before = written()
@@ -609,7 +595,7 @@ class TestAuditTrail:
         assert list(audit.breaks()) == []
 
     @pytest.mark.parametrize("action", ACTS)
-    def test_an_act_that_cannot_be_written_down_does_not_happen(
+    def test_act_that_cannot_be_recorded_does_not_happen(
         self, action: str, given: tuple[Image, Image], actor: Actor, media: Path
     ) -> None:
         forge_the_next_audit_row()
@@ -619,7 +605,7 @@ class TestAuditTrail:
             ACTS[action](*given, actor)
         assert ([list(table.all()) for table in tables], tree(media)) == before
 
-    def test_the_rows_name_import_hash_reason_and_count(
+    def test_audit_rows_name_import_hash_reason_and_count(
         self, draft: Import, actor: Actor, give: Callable[..., Taken]
     ) -> None:
         image, line = give().image, give("a.txt", b"a").image
@@ -642,7 +628,7 @@ class TestAuditTrail:
             ("import.discarded", "import", str(draft.pk), {"destroyed": 0}),
         ]
 
-    def test_no_row_holds_a_files_name(self, give: Callable[..., Taken], actor: Actor) -> None:
+    def test_audit_rows_hold_no_file_name(self, give: Callable[..., Taken], actor: Actor) -> None:
         """A name can be a person's; the trail outlives what is destroyed."""
         image = give("Erika Mustermann.jpg").image
         give("Erika Mustermann.jpg", b"bad")
@@ -662,10 +648,10 @@ class TestShowingAFace:
         event = self.viewings()[-1]
         AuditEvent.objects.filter(pk=event.pk).update(at=event.at - by)
 
-    def test_the_bytes_come_back_exactly_as_they_came(self, image: Image, actor: Actor) -> None:
+    def test_shown_bytes_are_those_that_were_stored(self, image: Image, actor: Actor) -> None:
         assert faces.show(image, actor) == draw()
 
-    def test_a_thumbnail_is_a_small_jpeg_and_is_a_viewing_too(
+    def test_thumbnail_is_a_small_jpeg_and_counts_as_a_view(
         self, image: Image, actor: Actor
     ) -> None:
         small = faces.show_small(image, actor)
@@ -673,16 +659,14 @@ class TestShowingAFace:
         assert small != draw()
         assert len(self.viewings()) == 1
 
-    def test_a_viewing_is_written_down_with_who_and_which(
-        self, image: Image, actor: Actor, draft: Import
-    ) -> None:
+    def test_view_records_person_and_image(self, image: Image, actor: Actor, draft: Import) -> None:
         faces.show(image, actor)
         (event,) = self.viewings()
         assert (event.actor, event.address) == (actor.user, "192.0.2.7")
         assert (event.object_type, event.object_id) == ("image", str(image.pk))
         assert event.details == {"face_import": draft.pk}
 
-    def test_looking_again_within_ten_minutes_is_written_down_once(
+    def test_second_view_within_ten_minutes_is_not_recorded(
         self, image: Image, actor: Actor
     ) -> None:
         faces.show(image, actor)
@@ -691,15 +675,13 @@ class TestShowingAFace:
         faces.show_small(image, actor)
         assert len(self.viewings()) == 1
 
-    def test_looking_again_after_ten_minutes_is_written_down_again(
-        self, image: Image, actor: Actor
-    ) -> None:
+    def test_view_after_ten_minutes_is_recorded_again(self, image: Image, actor: Actor) -> None:
         faces.show(image, actor)
         self.make_older(timedelta(minutes=10))
         faces.show(image, actor)
         assert len(self.viewings()) == 2
 
-    def test_another_person_and_another_face_are_other_viewings(
+    def test_each_person_and_each_face_has_its_own_view(
         self, image: Image, actor: Actor, give: Callable[..., Taken]
     ) -> None:
         colleague = Actor.of_user(
@@ -710,9 +692,7 @@ class TestShowingAFace:
         faces.show(give("b.jpg", draw(1)).image, actor)
         assert len(self.viewings()) == 3
 
-    def test_a_face_whose_bytes_are_gone_is_not_shown_and_no_viewing_is_written(
-        self, image: Image, actor: Actor
-    ) -> None:
+    def test_missing_face_is_not_shown_and_not_recorded(self, image: Image, actor: Actor) -> None:
         default_storage.delete(image.storage_key)
         with pytest.raises(FileNotFoundError):
             faces.show(image, actor)
@@ -747,7 +727,7 @@ class TestReceiving:
         for request in requests:
             request.close()
 
-    def test_of_a_file_far_too_large_hardly_more_than_ten_megabytes_reach_the_disk(
+    def test_oversized_upload_writes_little_over_10_mb(
         self, received: Callable[..., list[TemporaryUploadedFile]], arrivals: Path
     ) -> None:
         (file,) = received(bytes(40 * MEGABYTE))
@@ -757,7 +737,7 @@ class TestReceiving:
         assert file.size == 40 * MEGABYTE
 
     @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, 10 * MEGABYTE])
-    def test_a_file_that_may_be_taken_arrives_whole(
+    def test_allowed_file_arrives_whole(
         self, size: int, received: Callable[..., list[TemporaryUploadedFile]]
     ) -> None:
         data = os.urandom(size)
@@ -765,20 +745,20 @@ class TestReceiving:
         assert file.size == size
         assert file.read() == data
 
-    def test_each_file_of_a_request_has_its_own_measure(
+    def test_each_file_of_a_request_has_its_own_limit(
         self, received: Callable[..., list[TemporaryUploadedFile]]
     ) -> None:
         large, small = received(bytes(15 * MEGABYTE), draw())
         assert (large.size, small.size) == (15 * MEGABYTE, len(draw()))
         assert small.read() == draw()
 
-    def test_a_file_arrives_where_only_the_server_can_read_it(
+    def test_temporary_file_is_readable_only_by_the_server(
         self, received: Callable[..., list[TemporaryUploadedFile]]
     ) -> None:
         (file,) = received(draw())
         assert stat.S_IMODE(Path(file.temporary_file_path()).stat().st_mode) == 0o600
 
-    def test_a_form_with_a_file_far_too_large_leaves_it_out_and_takes_the_others(
+    def test_form_rejects_the_oversized_file_and_accepts_the_others(
         self, signed_in: Client, draft: Import, media: Path, arrivals: Path
     ) -> None:
         files = [
@@ -796,9 +776,7 @@ class TestReceiving:
         assert list(arrivals.iterdir()) == []
 
 
-def test_the_largest_picture_that_is_taken_goes_through_whole(
-    give: Callable[..., Taken], media: Path
-) -> None:
+def test_largest_allowed_image_is_stored_whole(give: Callable[..., Taken], media: Path) -> None:
     """10 MB to the byte: noise in a PNG, with bytes after its end."""
     picture = Picture.frombytes("RGB", (1_000, 1_000), os.urandom(3 * MEGABYTE))
     out = io.BytesIO()
@@ -809,7 +787,7 @@ def test_the_largest_picture_that_is_taken_goes_through_whole(
     assert tree(media)[image.storage_key] == data
 
 
-def test_the_worker_sweeps_what_crashes_left_but_spares_what_may_be_arriving(
+def test_worker_sweep_spares_files_that_may_be_arriving(
     draft: Import, give: Callable[..., Taken], media: Path
 ) -> None:
     kept = give("kept.jpg").image
@@ -826,7 +804,7 @@ def test_the_worker_sweeps_what_crashes_left_but_spares_what_may_be_arriving(
 
 
 @pytest.mark.parametrize("end", ["discarded", "signed"])
-def test_an_old_draft_that_ended_lately_is_swept_too(
+def test_worker_sweeps_an_old_draft_that_ended_recently(
     draft: Import, give: Callable[..., Taken], actor: Actor, media: Path, end: str
 ) -> None:
     """As after an outage of the storage at that very moment."""

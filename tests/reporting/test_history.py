@@ -133,7 +133,7 @@ class TestFilters:
             ("since", ["named", "colleague's", "others", "completed", "plain"]),
         ],
     )
-    def test_each_narrows_the_page_and_the_csv_alike(
+    def test_each_filter_narrows_page_and_csv_alike(
         self, kind: str, expected: list[str], signed_in: Client, six: dict[str, int]
     ) -> None:
         query = self.query(kind)
@@ -141,12 +141,12 @@ class TestFilters:
         assert shown(page_at(signed_in, query)) == ids
         assert [int(row[0]) for row in csv_rows(signed_in, query)[1:]] == ids
 
-    def test_without_a_filter_all_are_shown_newest_first(
+    def test_history_without_filter_is_newest_first(
         self, signed_in: Client, six: dict[str, int]
     ) -> None:
         assert shown(page_at(signed_in)) == sorted(six.values(), reverse=True)
 
-    def test_together_they_narrow_to_what_fits_them_all(
+    def test_combined_filters_narrow_together(
         self, signed_in: Client, six: dict[str, int], others: FaceList, colleague: User
     ) -> None:
         whole = Import.objects.create(face_list=others, created_by=colleague, state="completed")
@@ -169,7 +169,7 @@ class TestFilters:
             (datetime(2026, 6, 3, 0, 0, 0, tzinfo=UTC), False),
         ],
     )
-    def test_both_days_are_included_to_their_ends(
+    def test_both_days_of_a_period_are_included(
         self, moment: datetime, is_in: bool, signed_in: Client, make_imports: MakeImports
     ) -> None:
         make_imports(1)
@@ -180,7 +180,7 @@ class TestFilters:
     @pytest.mark.parametrize(
         ("typed", "count"), [("100%25_", 1), ("%25", 1), ("_ok", 1), ("0__o", 0)]
     )
-    def test_signs_of_sql_are_only_signs(
+    def test_sql_wildcards_are_plain_text(
         self, typed: str, count: int, signed_in: Client, six: dict[str, int]
     ) -> None:
         assert len(shown(page_at(signed_in, f"?q={typed}"))) == count
@@ -192,7 +192,7 @@ class TestFilters:
             "person=-1", "person=%00", "since=yesterday", "until=2026-13-01", "q=%00",
         ],
     )  # fmt: skip
-    def test_a_value_that_means_nothing_is_marked_and_leaves_the_others_in_force(
+    def test_invalid_filter_is_marked_and_the_others_apply(
         self, bad: str, signed_in: Client, six: dict[str, int]
     ) -> None:
         answer = signed_in.get(f"/?{bad}")
@@ -202,12 +202,12 @@ class TestFilters:
         assert len(shown(page_at(signed_in, f"?{bad}&{other}"))) < 6
 
     @pytest.mark.parametrize("query", ["?until=9999-12-31", "?since=0001-01-01"])
-    def test_the_ends_of_the_calendar_are_days_too(
+    def test_first_and_last_calendar_days_are_valid(
         self, query: str, signed_in: Client, six: dict[str, int]
     ) -> None:
         assert len(shown(page_at(signed_in, query))) == 6
 
-    def test_what_was_chosen_stays_chosen(
+    def test_chosen_filters_stay_selected(
         self, signed_in: Client, six: dict[str, int], others: FaceList
     ) -> None:
         html = page_at(signed_in, f"?q=%22%3E%3Cb%3E&state=draft&face_list={others.pk}")
@@ -215,14 +215,14 @@ class TestFilters:
         assert re.search(rf'value="{others.pk}"\s+selected', html)
         assert 'value="&quot;&gt;&lt;b&gt;"' in html
 
-    def test_nothing_found_differs_from_nothing_there(
+    def test_empty_result_differs_from_empty_history(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         assert "No imports yet" in page_at(signed_in)
         make_imports(1)
         assert "No import matches" in page_at(signed_in, "?state=completed")
 
-    def test_people_go_by_their_names(self, signed_in: Client, six: dict[str, int]) -> None:
+    def test_people_are_shown_by_full_name(self, signed_in: Client, six: dict[str, int]) -> None:
         html = page_at(signed_in)
         assert html.count("Tomás Rivera") == 2  # in the row and in the filter
         assert ">approver<" not in html
@@ -248,7 +248,7 @@ class TestPages:
         assert [len(page) for page in pages] == [50, 50, 20]
         assert sum(pages, []) == ids
 
-    def test_the_way_back_has_none_either(
+    def test_newer_pages_have_no_gap_and_no_repeat(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         ids = sorted((row.pk for row in make_imports(120)), reverse=True)
@@ -257,7 +257,7 @@ class TestPages:
         pages = self.walk(signed_in, last, "prev")
         assert sum(pages[::-1], []) == ids
 
-    def test_new_imports_that_arrive_meanwhile_move_nothing(
+    def test_new_imports_do_not_shift_the_pages(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         ids = sorted((row.pk for row in make_imports(120)), reverse=True)
@@ -276,7 +276,7 @@ class TestPages:
         )
         assert back[-1][0] == newer[-1]
 
-    def test_the_first_page_has_nothing_newer_and_the_last_nothing_older(
+    def test_first_page_has_no_newer_and_last_no_older(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         make_imports(PAGE_SIZE + 1)
@@ -286,14 +286,12 @@ class TestPages:
         assert link(last, "next") == ""
         assert len(shown(last)) == 1
 
-    def test_exactly_one_page_has_no_other(
-        self, signed_in: Client, make_imports: MakeImports
-    ) -> None:
+    def test_single_page_has_no_links(self, signed_in: Client, make_imports: MakeImports) -> None:
         make_imports(PAGE_SIZE)
         html = page_at(signed_in)
         assert (len(shown(html)), link(html, "next"), link(html, "prev")) == (PAGE_SIZE, "", "")
 
-    def test_the_filter_goes_along(self, signed_in: Client, make_imports: MakeImports) -> None:
+    def test_page_links_keep_the_filter(self, signed_in: Client, make_imports: MakeImports) -> None:
         wanted = {row.pk for row in make_imports(60, state="completed")}
         make_imports(60)
         pages = self.walk(signed_in, "?state=completed&q=", "next")
@@ -301,14 +299,14 @@ class TestPages:
         assert set(sum(pages, [])) == wanted
 
     @pytest.mark.parametrize("cursor", ["x", "-5", "", "1.5", "9" * 30, "%00", "²"])
-    def test_a_cursor_that_means_nothing_shows_the_newest(
+    def test_invalid_cursor_shows_the_newest(
         self, cursor: str, signed_in: Client, make_imports: MakeImports
     ) -> None:
         ids = [row.pk for row in make_imports(2)]
         for name in ("before", "after"):
             assert shown(page_at(signed_in, f"?{name}={cursor}")) == ids[::-1]
 
-    def test_a_cursor_beyond_the_end_shows_an_empty_page(
+    def test_cursor_beyond_the_end_shows_an_empty_page(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         make_imports(2)
@@ -317,7 +315,7 @@ class TestPages:
 
 
 class TestTotals:
-    def test_a_row_counts_its_files_and_sums_its_batches(
+    def test_row_counts_images_and_sums_batches(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         (row,) = make_imports(1)
@@ -331,15 +329,13 @@ class TestTotals:
         assert (found.successful_count, found.duplicate_count, found.error_count) == (30, 5, 1)
         assert csv_rows(signed_in)[1][7:] == ["3", "4", "30", "5", "1"]
 
-    def test_what_is_not_known_is_not_called_nought(
-        self, signed_in: Client, make_imports: MakeImports
-    ) -> None:
+    def test_unknown_counts_are_blank(self, signed_in: Client, make_imports: MakeImports) -> None:
         make_imports(1)
         assert csv_rows(signed_in)[1][7:] == ["0", "0", "", "", ""]
 
 
 class TestCsv:
-    def test_it_has_the_columns_that_scripts_rely_on(
+    def test_csv_has_the_promised_columns(
         self, signed_in: Client, make_imports: MakeImports, face_list: FaceList
     ) -> None:
         (row,) = make_imports(1, state="forwarding")
@@ -356,9 +352,7 @@ class TestCsv:
             *("2026-06-15T09:30:01+00:00", "forwarding"),
         ]
 
-    def test_it_is_a_download_that_is_streamed(
-        self, signed_in: Client, make_imports: MakeImports
-    ) -> None:
+    def test_csv_is_a_streamed_download(self, signed_in: Client, make_imports: MakeImports) -> None:
         make_imports(1200)
         answer: Any = signed_in.get("/imports.csv")
         assert answer.streaming
@@ -368,7 +362,7 @@ class TestCsv:
         assert len(lines) == 1201
 
     @pytest.mark.parametrize("beginning", list("=+-@\t\r\n＝＋－＠"))
-    def test_no_cell_is_a_formula(
+    def test_csv_cell_is_never_a_formula(
         self, beginning: str, signed_in: Client, make_imports: MakeImports
     ) -> None:
         FaceList.objects.update(name=f"{beginning}cmd|' /C calc'!A0")
@@ -376,20 +370,20 @@ class TestCsv:
         cell = csv_rows(signed_in)[1][2]
         assert cell == f"'{beginning}cmd|' /C calc'!A0"
 
-    def test_an_account_that_begins_like_a_formula_is_none(
+    def test_csv_username_is_never_a_formula(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         make_imports(1, created_by=User.objects.create_user("@sum"))
         assert csv_rows(signed_in)[1][4] == "'@sum"
 
-    def test_commas_quotes_and_line_breaks_stay_in_their_cell(
+    def test_commas_quotes_and_newlines_stay_in_their_cell(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         FaceList.objects.update(name='Fraud, "confirmed"\r\nsince 2020')
         make_imports(1)
         assert csv_rows(signed_in)[1][2] == 'Fraud, "confirmed"\r\nsince 2020'
 
-    def test_each_export_is_in_the_audit_trail_with_its_filter(
+    def test_export_is_recorded_with_its_filter(
         self, signed_in: Client, six: dict[str, int], officer: User
     ) -> None:
         csv_rows(signed_in, "?state=draft&q=a+b")
@@ -397,7 +391,7 @@ class TestCsv:
         assert (event.actor, event.address) == (officer, "127.0.0.1")
         assert event.details == {"filter": "state=draft&q=a+b"}
 
-    def test_the_page_leads_to_the_csv_of_the_same_filter(
+    def test_page_links_to_the_csv_of_the_same_filter(
         self, signed_in: Client, six: dict[str, int]
     ) -> None:
         html = page_at(signed_in, "?state=completed&before=999999")
@@ -419,7 +413,7 @@ class TestCost:
     @pytest.mark.parametrize(
         "path", ["/", "/imports.csv", "/?q=jpg", "/?state=draft&before=999999"]
     )
-    def test_of_5_and_of_200_imports(
+    def test_queries_do_not_grow_with_imports(
         self, path: str, signed_in: Client, make_imports: MakeImports
     ) -> None:
         make_imports(5)
@@ -440,7 +434,7 @@ class TestCost:
         assert self.cost(signed_in, path) == few <= 12
 
     @pytest.mark.parametrize("state", ["draft", "forwarding", "completed", "canceled"])
-    def test_of_10_and_of_500_images(
+    def test_import_page_queries_do_not_grow_with_images(
         self, state: str, signed_in: Client, make_imports: MakeImports
     ) -> None:
         small, large = make_imports(2, state=state)
@@ -449,7 +443,7 @@ class TestCost:
         few = self.cost(signed_in, f"/imports/{small.pk}/")
         assert self.cost(signed_in, f"/imports/{large.pk}/") == few <= 16
 
-    def test_of_the_fragment_of_10_and_of_500_images(
+    def test_contents_queries_do_not_grow_with_images(
         self, signed_in: Client, make_imports: MakeImports
     ) -> None:
         small, large = make_imports(2)
@@ -458,7 +452,9 @@ class TestCost:
         few = self.cost(signed_in, f"/imports/{small.pk}/contents/")
         assert self.cost(signed_in, f"/imports/{large.pk}/contents/") == few <= 12
 
-    def test_of_5_and_of_200_lists(self, signed_in: Client, make_imports: MakeImports) -> None:
+    def test_queries_do_not_grow_with_lists(
+        self, signed_in: Client, make_imports: MakeImports
+    ) -> None:
         make_imports(3)
         few = self.cost(signed_in, "/lists/")
         FaceList.objects.bulk_create(

@@ -181,18 +181,20 @@ def large_picture() -> bytes:
 
 
 class TestTheWayOfAnImage:
-    def test_an_accepted_image_lies_in_the_bucket_byte_for_byte(
+    def test_accepted_image_is_stored_in_the_bucket_unchanged(
         self, s3: S3, give: Callable[..., Taken]
     ) -> None:
         image = give(data=draw(7)).image
         assert s3.objects() == {f"consentry/{image.storage_key}": draw(7)}
 
-    def test_it_is_shown_as_it_came(self, s3: S3, give: Callable[..., Taken], actor: Actor) -> None:
+    def test_stored_image_is_shown_unchanged(
+        self, s3: S3, give: Callable[..., Taken], actor: Actor
+    ) -> None:
         image = give(data=draw(7)).image
         assert faces.show(image, actor) == draw(7)
         assert faces.show_small(image, actor)[:2] == b"\xff\xd8"
 
-    def test_it_reaches_persona_byte_for_byte(
+    def test_stored_image_reaches_persona_unchanged(
         self, s3: S3, give: Callable[..., Taken], draft: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         for seed in range(3):
@@ -203,7 +205,7 @@ class TestTheWayOfAnImage:
         assert sorted(told) == sorted(sha256(draw(seed)).hexdigest() for seed in range(3))
         assert Batch.objects.get().state == Batch.State.DONE
 
-    def test_a_removed_image_and_a_discarded_draft_leave_nothing_in_the_bucket(
+    def test_removal_and_discard_leave_nothing_in_the_bucket(
         self, s3: S3, give: Callable[..., Taken], draft: Import, actor: Actor
     ) -> None:
         first, second = give("a.jpg", draw(1)).image, give("b.jpg", draw(2)).image
@@ -213,7 +215,7 @@ class TestTheWayOfAnImage:
         assert s3.objects() == {}
         assert Image.objects.get().destroyed_at is not None
 
-    def test_in_a_bucket_that_keeps_versions_what_is_destroyed_is_destroyed_too(
+    def test_destruction_removes_every_version(
         self, s3: S3, give: Callable[..., Taken], draft: Import, actor: Actor
     ) -> None:
         enabled: Any = {"Status": "Enabled"}
@@ -224,7 +226,7 @@ class TestTheWayOfAnImage:
         intake.discard(draft, actor)
         assert s3.versions() == []
 
-    def test_a_bucket_may_be_used_without_a_prefix(
+    def test_bucket_works_without_a_prefix(
         self,
         s3: S3,
         give: Callable[..., Taken],
@@ -242,7 +244,7 @@ class TestTheWayOfAnImage:
 
 
 class TestPrivacy:
-    def test_a_key_is_random_and_nothing_personal_goes_with_the_object(
+    def test_object_key_is_random_and_metadata_is_not_personal(
         self, s3: S3, give: Callable[..., Taken], draft: Import
     ) -> None:
         give("Maya Okafor.jpg")
@@ -253,7 +255,7 @@ class TestPrivacy:
         assert (head["ContentType"], head["CacheControl"]) == ("image/jpeg", "no-store")
         assert "Maya" not in str(head)
 
-    def test_nobody_but_the_owner_may_read_it(self, s3: S3, give: Callable[..., Taken]) -> None:
+    def test_object_is_readable_only_by_its_owner(self, s3: S3, give: Callable[..., Taken]) -> None:
         sent = wire()
         give()
         (key,) = s3.objects()
@@ -262,7 +264,7 @@ class TestPrivacy:
         assert requests.get(f"{s3.url}/faces/{key}", timeout=5).status_code == 403
         assert not [name for _, request in sent for name in request.headers if "acl" in name]
 
-    def test_no_credential_is_logged_or_told_even_when_everything_fails(
+    def test_credentials_are_never_logged(
         self, outage: None, give: Callable[..., Taken], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
@@ -274,7 +276,7 @@ class TestPrivacy:
 
 
 class TestTheWire:
-    def test_an_image_is_put_by_one_request_however_large_and_read_by_one(
+    def test_image_takes_one_put_and_one_get(
         self, s3: S3, give: Callable[..., Taken], actor: Actor
     ) -> None:
         """No multipart upload, whose parts could stay behind unseen."""
@@ -285,7 +287,7 @@ class TestTheWire:
         assert faces.show(image, actor) == data
         assert [method for method, _ in sent] == ["PUT", "GET"]
 
-    def test_the_signature_of_an_upload_covers_its_bytes_also_over_tls(
+    def test_upload_signature_covers_the_bytes_over_tls(
         self, s3: S3, give: Callable[..., Taken]
     ) -> None:
         """So S3 itself refuses a body that changed on its way; every maker's S3 can do that."""
@@ -310,14 +312,14 @@ class TestSweeping:
     def kept(self, s3: S3, give: Callable[..., Taken]) -> str:
         return f"consentry/{give().image.storage_key}"
 
-    def test_what_a_crash_left_is_removed_and_what_a_row_names_stays(
+    def test_sweep_removes_only_files_without_a_row(
         self, s3: S3, draft: Import, kept: str, orphan: str
     ) -> None:
         assert sorted(s3.objects()) == sorted([kept, f"consentry/{orphan}"])
         intake.sweep(draft)
         assert list(s3.objects()) == [kept]
 
-    def test_the_worker_spares_what_may_be_arriving_and_removes_it_an_hour_later(
+    def test_worker_sweep_spares_recent_files_for_an_hour(
         self, s3: S3, kept: str, orphan: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         intake.sweep_all()
@@ -326,13 +328,13 @@ class TestSweeping:
         intake.sweep_all()
         assert list(s3.objects()) == [kept]
 
-    def test_a_sweep_touches_no_other_import(
+    def test_sweep_leaves_other_imports_alone(
         self, s3: S3, kept: str, orphan: str, known_list: FaceList, actor: Actor
     ) -> None:
         intake.sweep(intake.open_draft(known_list, actor))
         assert len(s3.objects()) == 2
 
-    def test_what_an_outage_kept_from_being_destroyed_the_worker_destroys_later(
+    def test_worker_destroys_images_after_an_outage(
         self,
         s3: S3,
         kept: str,
@@ -353,7 +355,7 @@ class TestSweeping:
 
 
 class TestOutage:
-    def test_an_upload_fails_at_once_and_nothing_is_stored(
+    def test_upload_during_an_outage_stores_nothing(
         self, outage: None, give: Callable[..., Taken]
     ) -> None:
         with pytest.raises(StorageTrouble):
@@ -374,7 +376,7 @@ class TestOutage:
         ],
         ids=["open", "save", "delete", "exists", "listdir", "size", "modified", "probe"],
     )
-    def test_whatever_is_asked_raises_an_oserror_that_names_no_file(
+    def test_every_operation_raises_oserror_without_a_file_name(
         self, outage: None, ask: Callable[[], object]
     ) -> None:
         with pytest.raises(
@@ -383,7 +385,7 @@ class TestOutage:
             ask()
         assert type(told.value) is OSError
 
-    def test_a_batch_waits_and_goes_on_by_itself_once_s3_is_back(
+    def test_batch_waits_and_resumes_when_s3_is_back(
         self, s3: S3, give: Callable[..., Taken], draft: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         give()
@@ -398,14 +400,14 @@ class TestOutage:
         forward()
         assert Batch.objects.get().state == Batch.State.DONE
 
-    def test_an_answer_that_breaks_off_is_an_oserror(self, s3: S3) -> None:
+    def test_interrupted_response_is_an_oserror(self, s3: S3) -> None:
         """A server that promises more than it sends."""
         with each_is_told(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") as url:
             s3.lead_to(url)
             with pytest.raises(OSError, match=r"^S3 did not answer: \w+\.$"):
                 default_storage.open(NO_SUCH_FILE)
 
-    def test_without_any_credentials_it_is_an_oserror_too(
+    def test_missing_credentials_are_an_oserror(
         self, s3: S3, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -416,7 +418,7 @@ class TestOutage:
 
 
 class TestMissing:
-    def test_an_object_that_is_gone_is_a_file_not_found(self, s3: S3) -> None:
+    def test_missing_object_is_file_not_found(self, s3: S3) -> None:
         for ask in (default_storage.open, default_storage.size, default_storage.get_modified_time):
             with pytest.raises(FileNotFoundError):
                 ask(NO_SUCH_FILE)
@@ -424,7 +426,7 @@ class TestMissing:
         assert default_storage.listdir("imports/1") == ([], [])
         default_storage.delete(NO_SUCH_FILE)
 
-    def test_a_bucket_that_is_gone_is_trouble_and_not_a_missing_image(
+    def test_missing_bucket_is_not_a_missing_image(
         self, s3: S3, give: Callable[..., Taken], actor: Actor
     ) -> None:
         """Or else every batch would be given up because of a mistyped name."""
@@ -441,21 +443,21 @@ class TestReadiness:
     def working(self, db: None) -> None:
         worker.show_alive(OWNER)
 
-    def test_it_is_ready_while_the_bucket_answers(self, s3: S3, client: Client) -> None:
+    def test_readyz_is_ready_while_the_bucket_answers(self, s3: S3, client: Client) -> None:
         answer = client.get("/readyz")
         assert answer.status_code == 200
         assert answer.json() == {"database": True, "storage": True, "worker": True}
 
-    def test_it_is_not_ready_while_no_server_listens(self, outage: None, client: Client) -> None:
+    def test_readyz_fails_while_no_server_listens(self, outage: None, client: Client) -> None:
         answer = client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json() == {"database": True, "storage": False, "worker": True}
 
-    def test_it_is_not_ready_without_its_bucket(self, s3: S3, client: Client) -> None:
+    def test_readyz_fails_without_the_bucket(self, s3: S3, client: Client) -> None:
         s3.client.delete_bucket(Bucket="faces")
         assert client.get("/readyz").status_code == 503
 
-    def test_a_server_that_hangs_is_told_within_three_seconds(self, s3: S3, client: Client) -> None:
+    def test_readyz_gives_up_on_a_hanging_server_in_3_seconds(self, s3: S3, client: Client) -> None:
         default_storage.probe()  # type: ignore[attr-defined]
         with socket.create_server(("127.0.0.1", 0)) as listening:
             s3.lead_to(f"http://127.0.0.1:{listening.getsockname()[1]}")
@@ -464,13 +466,13 @@ class TestReadiness:
         assert (datetime.now(UTC) - began).total_seconds() < 3.5
 
 
-def test_only_one_module_knows_boto3() -> None:
+def test_only_the_s3_module_uses_boto3() -> None:
     libraries = ("boto3", "botocore", "s3transfer", "storages")
     users = {a.importer for a in arrows() if any(is_in(a.imported, name) for name in libraries)}
     assert users == {"importers.storage.s3"}
 
 
-def test_with_images_in_a_folder_boto3_is_not_even_imported(tmp_path: Path) -> None:
+def test_folder_storage_does_not_import_boto3(tmp_path: Path) -> None:
     code = (
         "import django, sys; django.setup(); import config.urls\n"
         "from django.core.files.storage import default_storage; default_storage.probe()\n"

@@ -100,7 +100,7 @@ def actions() -> list[str]:
 
 
 class TestNewImport:
-    def test_a_chosen_list_opens_a_draft(
+    def test_choosing_a_list_opens_a_draft(
         self, signed_in: Client, officer: User, face_list: FaceList
     ) -> None:
         answer = signed_in.post("/imports/new/", {"face_list": face_list.pk})
@@ -109,14 +109,12 @@ class TestNewImport:
         assert (draft.state, draft.face_list, draft.created_by) == ("draft", face_list, officer)
         assert actions()[-1] == "import.drafted"
 
-    def test_the_list_of_the_link_is_chosen_beforehand(
-        self, signed_in: Client, face_list: FaceList
-    ) -> None:
+    def test_list_in_the_link_is_preselected(self, signed_in: Client, face_list: FaceList) -> None:
         html = signed_in.get(f"/imports/new/?list={face_list.pk}").content.decode()
         assert re.search(rf'<option value="{face_list.pk}"\s+selected', html)
 
     @pytest.mark.parametrize("typed", ["", "x", "999999", "9" * 40])
-    def test_without_a_list_of_ours_nothing_is_opened(
+    def test_draft_needs_a_known_list(
         self, typed: str, signed_in: Client, face_list: FaceList
     ) -> None:
         answer = signed_in.post("/imports/new/", {"face_list": typed})
@@ -126,7 +124,7 @@ class TestNewImport:
         )
         assert not Import.objects.exists()
 
-    def test_archived_lists_and_those_of_another_environment_are_not_offered(
+    def test_archived_and_foreign_lists_are_not_offered(
         self, signed_in: Client, face_list: FaceList
     ) -> None:
         elsewhere = Environment.PRODUCTION
@@ -142,14 +140,14 @@ class TestNewImport:
             assert signed_in.post("/imports/new/", {"face_list": row.pk}).status_code == 422
         assert not Import.objects.exists()
 
-    def test_where_no_list_is_known_the_page_leads_to_the_lists(self, signed_in: Client) -> None:
+    def test_page_links_to_lists_when_none_is_known(self, signed_in: Client) -> None:
         html = signed_in.get("/imports/new/").content.decode()
         assert "No face list is known yet" in html
         assert 'name="face_list"' not in html
 
 
 class TestUploadByScript:
-    def test_a_good_file_is_accepted_and_stored_as_it_came(
+    def test_good_file_is_accepted_and_stored_unchanged(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         data = draw(1)
@@ -160,7 +158,7 @@ class TestUploadByScript:
         assert [path.read_bytes() for path in stored(media)] == [data]
         assert actions()[-1] == "image.accepted"
 
-    def test_a_bad_file_is_left_out_with_its_code(
+    def test_bad_file_is_rejected_with_its_code(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         answer = upload(signed_in, empty_draft, "notes.jpg", b"%PDF-1.7 " * 200)
@@ -171,7 +169,7 @@ class TestUploadByScript:
         assert "PDF" in image.explanation
         assert stored(media) == []
 
-    def test_the_same_file_again_is_nothing_new(
+    def test_same_file_twice_is_not_new(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         first, again = (upload(signed_in, empty_draft, "face.jpg", draw(1)) for _ in range(2))
@@ -179,7 +177,7 @@ class TestUploadByScript:
         assert again.json() == {"state": "accepted", "code": "", "new": False}
         assert Image.objects.count() == len(stored(media)) == 1
 
-    def test_the_same_picture_under_another_name_is_a_duplicate(
+    def test_same_image_under_another_name_is_a_duplicate(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         upload(signed_in, empty_draft, "face.jpg", draw(1))
@@ -187,7 +185,7 @@ class TestUploadByScript:
         assert answer.json() == {"state": "left_out", "code": "duplicate", "new": True}
         assert "as face.jpg" in words(page_of(signed_in, empty_draft))
 
-    def test_a_file_too_large_is_only_announced(
+    def test_size_alone_rejects_a_file_that_is_too_large(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         answer = upload(signed_in, empty_draft, "film.jpg", None, MOST_BYTES + 1)
@@ -195,7 +193,7 @@ class TestUploadByScript:
         assert Image.objects.get().byte_size == MOST_BYTES + 1
         assert stored(media) == []
 
-    def test_a_file_too_large_that_comes_all_the_same_is_left_out(
+    def test_file_that_is_too_large_is_rejected_on_arrival(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         answer = upload(signed_in, empty_draft, "film.jpg", b"\xff" * (MOST_BYTES + 5))
@@ -216,7 +214,7 @@ class TestUploadByScript:
             (b"", 5_000),
         ],
     )
-    def test_a_size_that_differs_from_what_arrived_stores_nothing(
+    def test_wrong_size_stores_nothing(
         self, data: bytes | None, size: int | str, signed_in: Client, draft: Import, media: Path
     ) -> None:
         before, events = stored(media), actions()
@@ -226,13 +224,13 @@ class TestUploadByScript:
         assert "try again" in answer.json()["reason"]
         assert (draft.files.count(), stored(media), actions()) == (3, before, events)
 
-    def test_an_empty_file_is_left_out_not_lost(
+    def test_empty_file_is_rejected_and_recorded(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         assert upload(signed_in, empty_draft, "empty.jpg", b"").json()["code"] == "empty"
         assert Image.objects.get().original_name == "empty.jpg"
 
-    def test_nothing_is_taken_after_sealing(
+    def test_submitted_import_accepts_no_file(
         self, signed_in: Client, draft: Import, actor: Actor, media: Path
     ) -> None:
         submit(draft, actor)
@@ -242,7 +240,7 @@ class TestUploadByScript:
         assert late_and_bad.status_code == 409
         assert draft.files.count() == len(stored(media)) == 3
 
-    def test_a_storage_that_fails_is_told_and_nothing_is_kept(
+    def test_storage_failure_is_reported_and_stores_nothing(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         media.mkdir()
@@ -252,7 +250,7 @@ class TestUploadByScript:
         assert "try again" in answer.json()["reason"]
         assert not Image.objects.exists()
 
-    def test_no_answer_names_where_the_file_lies(
+    def test_response_never_contains_the_storage_key(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         answer = upload(signed_in, empty_draft, "face.jpg", draw(1))
@@ -262,7 +260,7 @@ class TestUploadByScript:
 
 
 class TestUploadByForm:
-    def test_several_files_at_once_are_each_taken_or_left_out(
+    def test_form_reports_each_of_several_files(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         files = [("a.jpg", draw(1)), ("b.jpg", draw(2)), ("c.txt", b"words " * 300)]
@@ -275,7 +273,7 @@ class TestUploadByForm:
             ("c.txt", "left_out"),
         ]
 
-    def test_128_files_come_in_one_request(
+    def test_form_accepts_128_files_in_one_request(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         files = [(f"face-{seed}.jpg", draw(seed, size=(200, 200))) for seed in range(128)]
@@ -283,21 +281,19 @@ class TestUploadByForm:
         assert "128 images in 3 requests (50, 50, 28)" in words(answer.content.decode())
         assert empty_draft.files.count() == len(stored(media)) == 128
 
-    def test_no_file_chosen_is_said(self, signed_in: Client, draft: Import) -> None:
+    def test_form_without_a_file_says_so(self, signed_in: Client, draft: Import) -> None:
         answer = upload_by_form(signed_in, draft)
         assert "No file was chosen." in words(answer.content.decode())
         assert draft.files.count() == 3
 
-    def test_more_than_a_thousand_files_are_refused_as_a_whole(
-        self, signed_in: Client, draft: Import
-    ) -> None:
+    def test_form_refuses_more_than_1000_files(self, signed_in: Client, draft: Import) -> None:
         data = draw(9, size=(200, 200))
         answer = upload_by_form(signed_in, draft, *[(f"{n}.jpg", data) for n in range(1001)])
         assert answer.status_code == 400
         assert "More than 1,000 files" in words(answer.content.decode())
         assert draft.files.count() == 3
 
-    def test_after_sealing_the_form_says_so_and_nothing_else(
+    def test_form_refuses_files_for_a_submitted_import(
         self, signed_in: Client, draft: Import, actor: Actor
     ) -> None:
         submit(draft, actor)
@@ -306,7 +302,7 @@ class TestUploadByForm:
         assert "No file was chosen" not in text
         assert draft.files.count() == 3
 
-    def test_a_storage_that_fails_half_way_keeps_what_was_stored_before(
+    def test_storage_failure_keeps_earlier_files_of_the_form(
         self, signed_in: Client, empty_draft: Import, settings: Settings, media: Path
     ) -> None:
         (media / "imports").mkdir(parents=True)
@@ -317,7 +313,7 @@ class TestUploadByForm:
         assert "0 accepted, 1 left out." in text
         assert [image.original_name for image in Image.objects.all()] == ["words.txt"]
 
-    def test_a_large_file_by_the_form_is_left_out(
+    def test_form_rejects_a_file_that_is_too_large(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         large = ("film.jpg", b"\xff" * (MOST_BYTES + 1))
@@ -329,7 +325,7 @@ class TestUploadByForm:
 
 @pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ODD_NAMES)
 @pytest.mark.parametrize("data", [draw(1), b"not a picture " * 99], ids=["accepted", "left out"])
-def test_an_odd_name_is_kept_as_given_and_shown_harmless(
+def test_odd_file_name_is_kept_and_shown_safely(
     data: bytes, name: str, signed_in: Client, empty_draft: Import, media: Path
 ) -> None:
     assert upload(signed_in, empty_draft, name, data).status_code == 200
@@ -344,7 +340,7 @@ def test_an_odd_name_is_kept_as_given_and_shown_harmless(
         assert re.fullmatch(r"[0-9a-f]{32}\.jpg", path.name)
 
 
-def test_an_odd_name_is_harmless_in_the_sentence_about_its_twin(
+def test_odd_file_name_is_safe_in_the_duplicate_message(
     signed_in: Client, empty_draft: Import
 ) -> None:
     upload(signed_in, empty_draft, "<b>cod\u202egpj</b>", draw(1))
@@ -365,7 +361,7 @@ def test_an_odd_name_is_harmless_in_the_sentence_about_its_twin(
         ("é顔😀", "é顔😀"),
     ],
 )
-def test_a_file_name_spells_out_what_would_not_be_seen(name: str, shown: str) -> None:
+def test_invisible_characters_in_file_names_are_spelled_out(name: str, shown: str) -> None:
     assert file_name(name) == shown
 
 
@@ -381,30 +377,30 @@ def test_a_file_name_spells_out_what_would_not_be_seen(name: str, shown: str) ->
         ([50] * 6 + [49, 48], "48 to 50 each"),
     ],
 )
-def test_the_requests_are_told_in_words(sizes: list[int], shown: str) -> None:
+def test_request_sizes_are_described_in_words(sizes: list[int], shown: str) -> None:
     assert in_words(sizes) == shown
 
 
-def test_a_person_goes_by_their_name_or_else_their_account() -> None:
+def test_person_is_shown_by_full_name_or_username() -> None:
     assert person(User(username="mo", first_name="Maya", last_name="Okafor")) == "Maya Okafor"
     assert person(User(username="mo")) == "mo"
 
 
 class TestLookingOver:
-    def test_the_page_tells_what_would_be_sent(self, signed_in: Client, draft: Import) -> None:
+    def test_page_shows_how_the_draft_would_be_sent(self, signed_in: Client, draft: Import) -> None:
         put_rows(draft, 134)
         html = page_of(signed_in, draft)
         assert "137 images in 3 requests (50, 50, 37)" in words(html)
         assert 'data-images="137"' in html
         assert 'data-state="draft"' in html
 
-    def test_one_image_is_one_image_in_one_request(
+    def test_page_uses_the_singular_for_one_image(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         put_rows(empty_draft, 1)
         assert "1 image in 1 request (1)" in words(page_of(signed_in, empty_draft))
 
-    def test_large_images_make_more_requests(
+    def test_large_images_need_more_requests(
         self, signed_in: Client, empty_draft: Import, settings: Settings
     ) -> None:
         put_rows(empty_draft, 5)
@@ -414,12 +410,14 @@ class TestLookingOver:
         settings.BATCH_MAX_IMAGES = 1
         assert "5 images in 5 requests" in words(page_of(signed_in, empty_draft))
 
-    def test_nothing_accepted_is_said(self, signed_in: Client, empty_draft: Import) -> None:
+    def test_page_says_when_no_image_is_accepted(
+        self, signed_in: Client, empty_draft: Import
+    ) -> None:
         put_rows(empty_draft, 2, Image.State.LEFT_OUT)
         text = words(page_of(signed_in, empty_draft))
         assert "No image accepted yet. 2 left out." in text
 
-    def test_the_gallery_is_paged_without_gap_or_repeat(
+    def test_gallery_pages_have_no_gap_and_no_repeat(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         put_rows(empty_draft, 100)
@@ -429,7 +427,7 @@ class TestLookingOver:
         assert sorted(sum(shown, [])) == [f"row-{number:03}.jpg" for number in range(100)]
         assert "97–100 of 100" in words(pages[2])
 
-    def test_what_was_left_out_is_paged_with_reason_and_beside_the_gallery(
+    def test_rejected_files_are_paged_separately(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         put_rows(empty_draft, 49)
@@ -441,12 +439,12 @@ class TestLookingOver:
         assert "?page=1&amp;left=3" in html
 
     @pytest.mark.parametrize("page", ["0", "-1", "99", "x", "9" * 40, ""])
-    def test_a_page_that_is_not_there_shows_one_that_is(
+    def test_page_number_out_of_range_shows_a_valid_page(
         self, page: str, signed_in: Client, draft: Import
     ) -> None:
         assert 'alt="face-0.jpg"' in page_of(signed_in, draft, f"?page={page}&left={page}")
 
-    def test_the_contents_alone_are_a_fragment(self, signed_in: Client, draft: Import) -> None:
+    def test_contents_are_served_as_a_fragment(self, signed_in: Client, draft: Import) -> None:
         html = signed_in.get(f"/imports/{draft.pk}/contents/").content.decode()
         assert "<html" not in html
         assert "3 images in 1 request (3)" in words(html)
@@ -460,7 +458,7 @@ class TestChanging:
         path = reverse("image_remove", args=[image.face_import_id, image.key])
         return client.post(path, **more)
 
-    def test_one_image_is_removed_with_its_bytes(
+    def test_image_is_removed_with_its_bytes(
         self, signed_in: Client, draft: Import, media: Path
     ) -> None:
         image = draft.files.get(original_name="face-1.jpg")
@@ -471,9 +469,7 @@ class TestChanging:
         event = AuditEvent.objects.latest("pk")
         assert (event.action, event.details) == ("image.removed", {"sha256": image.sha256})
 
-    def test_htmx_gets_the_contents_as_they_are_then(
-        self, signed_in: Client, draft: Import
-    ) -> None:
+    def test_htmx_removal_returns_the_new_contents(self, signed_in: Client, draft: Import) -> None:
         before = page_of(signed_in, draft)
         answer = self.remove(
             signed_in, draft.files.get(original_name="face-1.jpg"), headers=TO_CONTENTS
@@ -485,15 +481,13 @@ class TestChanging:
         assert "face-1.jpg" not in html
         assert values_of(html, "manifest_sha256") != values_of(before, "manifest_sha256")
 
-    def test_the_page_of_the_gallery_stays_where_it_was(
-        self, signed_in: Client, draft: Import
-    ) -> None:
+    def test_removal_keeps_the_gallery_page(self, signed_in: Client, draft: Import) -> None:
         put_rows(draft, 100)
         path = reverse("image_remove", args=[draft.pk, draft.files.first().key])  # type: ignore[union-attr]
         html = signed_in.post(f"{path}?page=2", headers=TO_CONTENTS).content.decode()
         assert "49–96 of 102" in words(html)
 
-    def test_an_image_of_another_import_is_not_found(
+    def test_image_of_another_import_cannot_be_removed(
         self, signed_in: Client, draft: Import, make_draft: MakeDraft
     ) -> None:
         other = make_draft(draft.face_list, 1, first_seed=50)
@@ -501,7 +495,9 @@ class TestChanging:
         assert signed_in.post(path).status_code == 404
         assert other.files.count() == 1
 
-    def test_removing_twice_removes_once(self, signed_in: Client, draft: Import) -> None:
+    def test_removing_an_image_twice_removes_it_once(
+        self, signed_in: Client, draft: Import
+    ) -> None:
         image = draft.files.first()
         assert image is not None
         assert self.remove(signed_in, image).status_code == 302
@@ -509,7 +505,7 @@ class TestChanging:
         assert draft.files.count() == 2
         assert actions().count("image.removed") == 1
 
-    def test_what_was_left_out_is_cleared_and_the_accepted_stay(
+    def test_clearing_rejected_files_keeps_accepted_images(
         self, signed_in: Client, draft: Import, media: Path
     ) -> None:
         put_rows(draft, 5, Image.State.LEFT_OUT)
@@ -521,7 +517,7 @@ class TestChanging:
         event = AuditEvent.objects.latest("pk")
         assert (event.action, event.details) == ("left_out.cleared", {"count": 5})
 
-    def test_the_list_can_be_changed(self, signed_in: Client, draft: Import) -> None:
+    def test_list_of_a_draft_can_be_changed(self, signed_in: Client, draft: Import) -> None:
         other = FaceList.objects.create(environment="local", persona_id="lst_2", name="Second")
         path = reverse("import_list", args=[draft.pk])
         answer = signed_in.post(path, {"face_list": other.pk}, follow=True)
@@ -532,7 +528,7 @@ class TestChanging:
         assert event.details == {"list": "lst_2"}
 
     @pytest.mark.parametrize("kind", ["", "999", "archived", "elsewhere"])
-    def test_a_list_that_cannot_be_used_changes_nothing(
+    def test_draft_cannot_change_to_an_unusable_list(
         self, kind: str, signed_in: Client, draft: Import
     ) -> None:
         rows = {
@@ -560,7 +556,7 @@ class TestChanging:
         assert sorted(kept.values_list("sha256", flat=True)) == hashes
         assert AuditEvent.objects.latest("pk").details == {"destroyed": 3}
 
-    def test_a_page_that_still_shows_a_sealed_import_as_a_draft_is_loaded_anew(
+    def test_stale_draft_page_is_reloaded_after_submission(
         self, signed_in: Client, draft: Import, actor: Actor
     ) -> None:
         submit(draft, actor)
@@ -571,7 +567,7 @@ class TestChanging:
     @pytest.mark.parametrize(
         "name", ["import_discard", "left_out_remove", "image_remove", "import_list"]
     )
-    def test_a_sealed_import_is_not_changed_any_more(
+    def test_submitted_import_cannot_be_changed(
         self, name: str, signed_in: Client, draft: Import, actor: Actor, media: Path
     ) -> None:
         put_rows(draft, 1, Image.State.LEFT_OUT)
@@ -586,7 +582,7 @@ class TestChanging:
 
 
 class TestAttesting:
-    def test_an_attestation_is_stored_over_the_images_and_they_are_cut(
+    def test_signing_stores_the_attestation_and_cuts_batches(
         self, signed_in: Client, draft: Import, officer: User
     ) -> None:
         answer = attest(signed_in, draft)
@@ -629,7 +625,7 @@ class TestAttesting:
             ("attested", None, "Tick the box"),
         ],
     )
-    def test_a_wrong_answer_is_marked_and_the_others_are_kept(
+    def test_wrong_answer_is_marked_and_the_others_are_kept(
         self, field: str, typed: Any, told: str, signed_in: Client, draft: Import
     ) -> None:
         answer = attest(signed_in, draft, **{field: typed})
@@ -647,7 +643,7 @@ class TestAttesting:
         assert Import.objects.get().is_draft
         assert not Attestation.objects.exists()
 
-    def test_consent_dates_are_needed_only_where_consent_is_the_basis(
+    def test_only_the_consent_basis_requires_consent_dates(
         self, signed_in: Client, draft: Import
     ) -> None:
         answer = attest(
@@ -656,20 +652,20 @@ class TestAttesting:
         assert answer.status_code == 302
         assert Attestation.objects.get().consent_from is None
 
-    def test_a_last_day_needs_a_first_day_on_any_basis(
+    def test_consent_period_needs_a_first_day_on_any_basis(
         self, signed_in: Client, draft: Import
     ) -> None:
         answer = attest(signed_in, draft, lawful_basis="legal_claims", consent_from="")
         assert "Give the first day of the period too." in words(answer.content.decode())
         assert Import.objects.get().is_draft
 
-    def test_what_was_typed_comes_back_escaped(self, signed_in: Client, draft: Import) -> None:
+    def test_answers_are_escaped_when_shown_again(self, signed_in: Client, draft: Import) -> None:
         typed = '"><script>alert(1)</script>'
         html = attest(signed_in, draft, purpose=typed, evidence_reference=typed, attested=None)
         assert "<script>alert" not in html.content.decode()
         assert values_of(html.content.decode(), "evidence_reference") == [typed]
 
-    def test_images_that_changed_in_another_tab_are_not_sent(
+    def test_images_changed_in_another_tab_block_signing(
         self, signed_in: Client, draft: Import, actor: Actor
     ) -> None:
         shown = page_of(signed_in, draft)
@@ -686,7 +682,7 @@ class TestAttesting:
         assert attest(signed_in, draft, html).status_code == 302
         assert Attestation.objects.get().image_count == 4
 
-    def test_a_list_that_changed_in_another_tab_gets_nothing(
+    def test_list_changed_in_another_tab_blocks_signing(
         self, signed_in: Client, draft: Import, actor: Actor
     ) -> None:
         shown = page_of(signed_in, draft)
@@ -700,7 +696,7 @@ class TestAttesting:
         attest(signed_in, draft, html)
         assert Attestation.objects.get().list_persona_id == "lst_2"
 
-    def test_a_statement_that_changed_meanwhile_is_shown_before_it_can_be_signed(
+    def test_new_statement_must_be_shown_before_signing(
         self, signed_in: Client, draft: Import
     ) -> None:
         shown = page_of(signed_in, draft)
@@ -726,13 +722,13 @@ class TestAttesting:
             {"statement_version": "7"},
         ],
     )
-    def test_without_what_was_shown_nothing_is_signed(
+    def test_signing_requires_the_values_that_were_shown(
         self, shown: dict[str, Any], signed_in: Client, draft: Import
     ) -> None:
         assert attest(signed_in, draft, **shown).status_code == 422
         assert not Attestation.objects.exists()
 
-    def test_with_nothing_accepted_nothing_is_signed(
+    def test_signing_requires_an_accepted_image(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         put_rows(empty_draft, 2, Image.State.LEFT_OUT)
@@ -752,7 +748,7 @@ class TestAttesting:
         assert Batch.objects.count() == 1
         assert actions().count("import.sent") == 1
 
-    def test_a_late_and_faulty_form_shows_what_became_of_the_import(
+    def test_late_invalid_form_redirects_to_the_import(
         self, signed_in: Client, draft: Import
     ) -> None:
         shown = page_of(signed_in, draft)
@@ -760,7 +756,9 @@ class TestAttesting:
         late = attest(signed_in, draft, shown, typed_name="")
         assert (late.status_code, late.url) == (302, f"/imports/{draft.pk}/")
 
-    def test_a_discarded_draft_is_not_called_sent(self, signed_in: Client, draft: Import) -> None:
+    def test_signing_a_discarded_draft_says_it_was_discarded(
+        self, signed_in: Client, draft: Import
+    ) -> None:
         shown = page_of(signed_in, draft)
         signed_in.post(reverse("import_discard", args=[draft.pk]))
         path = reverse("import_attest", args=[draft.pk])
@@ -769,6 +767,8 @@ class TestAttesting:
         assert "sent." not in text.replace("before anything was sent.", "")
         assert not Attestation.objects.exists()
 
-    def test_a_name_is_signed_with_single_spaces(self, signed_in: Client, draft: Import) -> None:
+    def test_typed_name_is_stored_with_single_spaces(
+        self, signed_in: Client, draft: Import
+    ) -> None:
         attest(signed_in, draft, typed_name="  Maya   Okafor ")
         assert Attestation.objects.get().typed_name == "Maya Okafor"

@@ -92,9 +92,7 @@ def reading_rows() -> list[list[dict[str, Any]]]:
 
 
 class TestProgress:
-    def test_a_fresh_import_is_forwarding_and_asks_for_more(
-        self, signed_in: Client, sealed: Import
-    ) -> None:
+    def test_new_import_is_forwarding_and_polls(self, signed_in: Client, sealed: Import) -> None:
         html = page_of(signed_in, sealed)
         assert states(html)[0] == "forwarding"
         assert "queued" in states(html)
@@ -102,7 +100,7 @@ class TestProgress:
         assert "0 of 1 batch ended." in words(html)
 
     @pytest.mark.parametrize("state", [state for state in Batch.State if state != "canceled"])
-    def test_each_state_of_a_batch_is_told(
+    def test_page_shows_each_batch_state(
         self, state: Batch.State, signed_in: Client, sealed: Import
     ) -> None:
         Batch.objects.update(state=state, importer_id="mprt_1", idempotency_key=uuid4())
@@ -111,7 +109,7 @@ class TestProgress:
         assert state.label in words(html)
 
     @pytest.mark.parametrize("state", ["completed", "needs_attention", "canceled"])
-    def test_an_import_that_ended_asks_for_nothing_more(
+    def test_ended_import_does_not_poll(
         self, state: str, signed_in: Client, sealed: Import
     ) -> None:
         Import.objects.update(state=state)
@@ -120,7 +118,9 @@ class TestProgress:
         assert polled_address(html) == ""
         assert codes(html) == []
 
-    def test_the_counts_are_personas_own_summed(self, signed_in: Client, several: Import) -> None:
+    def test_counts_are_the_sums_of_personas_counts(
+        self, signed_in: Client, several: Import
+    ) -> None:
         first, second, _ = several.batches.order_by("number")
         end_batch(first, 11, 5, 2)
         end_batch(second, 20, 7, 3)
@@ -131,14 +131,14 @@ class TestProgress:
         for pair in ("Successful 31", "Duplicate 12", "Error 5", "2 of 3 batches ended"):
             assert pair in text
 
-    def test_counts_beyond_the_number_of_images_are_shown_and_break_nothing(
+    def test_counts_above_the_image_count_are_shown(
         self, signed_in: Client, sealed: Import
     ) -> None:
         end_batch(sealed.batches.get(), 10, 0, 0)
         progress = signed_in.get(f"/imports/{sealed.pk}/").context["progress"]
         assert (progress.image_count, progress.open_count) == (3, 0)
 
-    def test_a_status_in_no_paper_is_shown_as_persona_says_it(
+    def test_undocumented_persona_status_is_shown_as_sent(
         self, signed_in: Client, sealed: Import, persona: LocalPersona
     ) -> None:
         persona.faults.inject("unknown_status", times=None)
@@ -147,7 +147,7 @@ class TestProgress:
         assert "under-review" in words(html)
         assert "importing" in states(html)
 
-    def test_an_importer_that_stays_pending_for_long_is_shown_as_such(
+    def test_importer_that_stays_pending_is_shown_as_overdue(
         self, signed_in: Client, sealed: Import, persona: LocalPersona
     ) -> None:
         persona.faults.inject("stuck", times=None)
@@ -159,7 +159,7 @@ class TestProgress:
         assert "overdue" in codes(later)
         assert "Persona has had it for 2 hours, 5 minutes and has not ended it." in words(later)
 
-    def test_from_sealing_to_the_end_the_page_tells_what_persona_says(
+    def test_page_follows_persona_until_the_import_completes(
         self, signed_in: Client, sealed: Import, persona: LocalPersona
     ) -> None:
         html = page_of(signed_in, sealed)
@@ -175,12 +175,12 @@ class TestProgress:
 
 
 class TestPolling:
-    def test_the_pace_alone_is_answered_while_nothing_changed(
+    def test_poll_without_changes_returns_only_the_pace(
         self, signed_in: Client, sealed: Import
     ) -> None:
         assert is_pace_alone(poll(signed_in, page_of(signed_in, sealed)))
 
-    def test_new_counts_are_answered_with_the_next_address_to_ask(
+    def test_poll_returns_new_counts_and_the_next_address(
         self, signed_in: Client, several: Import
     ) -> None:
         html = page_of(signed_in, several)
@@ -204,16 +204,14 @@ class TestPolling:
             {"error_count": 1},
         ],
     )
-    def test_whatever_the_page_shows_makes_it_new(
+    def test_poll_returns_a_changed_batch(
         self, change: dict[str, Any], signed_in: Client, sealed: Import
     ) -> None:
         html = page_of(signed_in, sealed)
         Batch.objects.update(**change)
         assert poll(signed_in, html).status_code == 200
 
-    def test_a_notice_that_comes_or_goes_makes_it_new(
-        self, signed_in: Client, sealed: Import
-    ) -> None:
+    def test_poll_returns_a_new_or_ended_notice(self, signed_in: Client, sealed: Import) -> None:
         html = page_of(signed_in, sealed)
         Worker.objects.all().delete()
         answer = poll(signed_in, html)
@@ -222,7 +220,7 @@ class TestPolling:
         assert codes(poll(signed_in, answer.content.decode()).content.decode()) == []
 
     @pytest.mark.parametrize("state", ["completed", "needs_attention", "canceled"])
-    def test_the_last_answer_ends_the_polling(
+    def test_last_poll_ends_the_polling(
         self, state: str, signed_in: Client, sealed: Import
     ) -> None:
         html = page_of(signed_in, sealed)
@@ -232,7 +230,7 @@ class TestPolling:
         assert states(answer.content.decode())[0] == state
         assert polled_address(answer.content.decode()) == ""
 
-    def test_a_poll_that_knows_nothing_is_answered_whole(
+    def test_poll_without_a_known_revision_returns_everything(
         self, signed_in: Client, sealed: Import
     ) -> None:
         for query in ("", "?seen=", "?seen=%00<script>"):
@@ -252,16 +250,14 @@ class TestPolling:
         assert [query["sql"] for query in queries if not is_reading(query["sql"])] == []
         assert reading_rows() == before
 
-    def test_polling_asks_persona_for_nothing(
+    def test_polling_sends_persona_no_request(
         self, signed_in: Client, sealed: Import, persona: LocalPersona
     ) -> None:
         asked = len(persona.requests())
         poll(signed_in, page_of(signed_in, sealed))
         assert len(persona.requests()) == asked
 
-    def test_the_queries_of_a_poll_do_not_grow_with_the_batches(
-        self, signed_in: Client, sealed: Import
-    ) -> None:
+    def test_poll_queries_do_not_grow_with_batches(self, signed_in: Client, sealed: Import) -> None:
         path = f"/imports/{sealed.pk}/progress/"
         signed_in.get(path)
         with CaptureQueriesContext(database) as few:
@@ -290,23 +286,23 @@ class TestNotices:
             assert sentence in words(html)
         return words(html)
 
-    def test_none_while_all_is_well(self, signed_in: Client, sealed: Import) -> None:
+    def test_page_shows_no_notice_when_all_is_well(self, signed_in: Client, sealed: Import) -> None:
         assert codes(page_of(signed_in, sealed)) == []
 
-    def test_no_worker(self, signed_in: Client, sealed: Import) -> None:
+    def test_missing_worker_has_a_notice(self, signed_in: Client, sealed: Import) -> None:
         Worker.objects.update(seen_at=Now() - timedelta(minutes=2))
         text = self.notice(signed_in, sealed, "no_worker")
         assert "No worker is running." in text
         assert "What was accepted is kept." in text
         assert "manage.py forward" in text
 
-    def test_a_worker_seen_half_a_minute_ago_is_there(
+    def test_worker_seen_30_seconds_ago_has_no_notice(
         self, signed_in: Client, sealed: Import
     ) -> None:
         Worker.objects.update(seen_at=Now() - timedelta(seconds=30))
         assert codes(page_of(signed_in, sealed)) == []
 
-    def test_the_key_is_refused(
+    def test_refused_key_has_a_notice(
         self, signed_in: Client, sealed: Import, persona: LocalPersona
     ) -> None:
         persona.faults.inject("unauthorized", times=None)
@@ -319,7 +315,7 @@ class TestNotices:
         assert "What was accepted is kept and waits." in text
         assert "Correct PERSONA_API_KEY" in text
 
-    def test_persona_is_unreachable(
+    def test_unreachable_persona_has_a_notice(
         self, signed_in: Client, sealed: Import, settings: Settings
     ) -> None:
         settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
@@ -330,7 +326,7 @@ class TestNotices:
         assert "What was accepted is kept" in text
         assert "tries again every minute" in text
 
-    def test_the_rate_limit_is_used_up(
+    def test_rate_limit_has_a_notice(
         self, signed_in: Client, sealed: Import, persona: LocalPersona
     ) -> None:
         persona.faults.inject("rate_limited", times=None)
@@ -341,7 +337,7 @@ class TestNotices:
         assert "What was accepted is kept" in text
         assert "goes on by itself" in text
 
-    def test_the_list_is_refused(
+    def test_refused_list_has_a_notice(
         self,
         signed_in: Client,
         make_draft: MakeDraft,
@@ -358,7 +354,7 @@ class TestNotices:
         assert "Persona answered 404" in words(html)
         assert "The import waits, and goes on by itself" in words(html)
 
-    def test_another_environment(
+    def test_other_environment_has_a_notice(
         self, signed_in: Client, sealed: Import, settings: Settings
     ) -> None:
         settings.PERSONA_IS_LOCAL = False
@@ -369,7 +365,7 @@ class TestNotices:
         assert "Set the API key of that environment again" in text
         assert "persona_production_abc" not in text
 
-    def test_several_troubles_are_all_told(self, signed_in: Client, sealed: Import) -> None:
+    def test_several_problems_each_have_a_notice(self, signed_in: Client, sealed: Import) -> None:
         Worker.objects.all().delete()
         PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(problem="unreachable", problem_detail="No connection.")
@@ -377,12 +373,12 @@ class TestNotices:
         html = page_of(signed_in, sealed)
         assert codes(html) == ["no_worker", "unreachable", "list_refused"]
 
-    def test_an_import_that_ended_has_none(self, signed_in: Client, sealed: Import) -> None:
+    def test_ended_import_has_no_notice(self, signed_in: Client, sealed: Import) -> None:
         Worker.objects.all().delete()
         Import.objects.update(state="completed")
         assert codes(page_of(signed_in, sealed)) == []
 
-    def test_the_words_of_persona_are_escaped(self, signed_in: Client, sealed: Import) -> None:
+    def test_personas_words_are_escaped(self, signed_in: Client, sealed: Import) -> None:
         PersonaLine.objects.get_or_create(environment="local")
         evil = "<img src=x onerror=alert(1)>"
         PersonaLine.objects.update(problem="unreachable", problem_detail=evil)
@@ -399,7 +395,7 @@ class TestTryingAgain:
         sealed.refresh_from_db()
         return sealed
 
-    def test_a_refused_batch_shows_personas_words_and_a_way_on(
+    def test_refused_batch_shows_personas_words_and_a_retry(
         self, signed_in: Client, refused: Import
     ) -> None:
         html = page_of(signed_in, refused)
@@ -409,7 +405,7 @@ class TestTryingAgain:
         assert "File must be under 2 bytes" in words(html)
         assert f'action="/imports/{refused.pk}/retry/"' in html
 
-    def test_trying_again_sends_the_same_images_under_a_new_key(
+    def test_retry_sends_the_same_images_under_a_new_key(
         self, signed_in: Client, refused: Import, persona: LocalPersona
     ) -> None:
         former = refused.batches.get().idempotency_key
@@ -426,7 +422,7 @@ class TestTryingAgain:
         )
         assert AuditEvent.objects.get(action="import.retried").details == {"batches": 1}
 
-    def test_one_batch_alone_is_tried_again(
+    def test_single_batch_can_be_retried(
         self, signed_in: Client, several: Import, persona: LocalPersona
     ) -> None:
         persona.faults.inject("unprocessable", times=2)
@@ -444,7 +440,7 @@ class TestTryingAgain:
         assert several.batches.get(number=2).state == "done"
         assert Import.objects.get().state == "needs_attention"
 
-    def test_trying_again_ends_the_hold_of_a_list(self, signed_in: Client, sealed: Import) -> None:
+    def test_retry_ends_the_hold_of_a_list(self, signed_in: Client, sealed: Import) -> None:
         FaceList.objects.update(
             problem="Persona answered 404", held_until=Now() + timedelta(hours=1)
         )
@@ -452,7 +448,7 @@ class TestTryingAgain:
         assert "Trying again now." in words(answer.content.decode())
         assert FaceList.objects.get().held_until is None
 
-    def test_a_batch_that_may_have_arrived_is_looked_for_and_keeps_its_key(
+    def test_retry_of_a_batch_in_doubt_recovers_it_under_its_key(
         self, signed_in: Client, sealed: Import
     ) -> None:
         key = uuid4()
@@ -465,7 +461,7 @@ class TestTryingAgain:
         assert (batch.state, batch.look_first, batch.idempotency_key) == ("unknown", True, key)
         assert Import.objects.get().state == "forwarding"
 
-    def test_a_batch_that_waits_for_a_decision_goes_on_waiting(
+    def test_retry_leaves_an_ambiguous_batch_waiting(
         self, signed_in: Client, sealed: Import
     ) -> None:
         Batch.objects.update(
@@ -478,7 +474,7 @@ class TestTryingAgain:
 
 
 class TestRecord:
-    def test_the_attestation_is_shown_in_full(self, signed_in: Client, sealed: Import) -> None:
+    def test_attestation_is_shown_in_full(self, signed_in: Client, sealed: Import) -> None:
         record = Attestation.objects.get()
         text = words(page_of(signed_in, sealed))
         for shown in (
@@ -492,7 +488,7 @@ class TestRecord:
         for line in record.statement_text.splitlines():
             assert line in text
 
-    def test_what_was_typed_is_shown_escaped(
+    def test_signed_answers_are_shown_escaped(
         self, signed_in: Client, make_draft: MakeDraft, known_list: FaceList, actor: Actor
     ) -> None:
         evil = "<script>alert('x')</script>"
@@ -502,7 +498,7 @@ class TestRecord:
         assert "<script>alert" not in html
         assert html.count("&lt;script&gt;alert(&#x27;x&#x27;)") == 4
 
-    def test_images_are_shown_and_can_no_longer_be_removed(
+    def test_images_of_a_signed_import_cannot_be_removed(
         self, signed_in: Client, sealed: Import
     ) -> None:
         html = page_of(signed_in, sealed)
@@ -511,7 +507,7 @@ class TestRecord:
         assert "/remove/" not in html
         assert 'name="manifest_sha256"' not in html
 
-    def test_a_discarded_draft_keeps_its_page(
+    def test_discarded_draft_keeps_its_page(
         self, signed_in: Client, make_draft: MakeDraft, face_list: FaceList
     ) -> None:
         draft = make_draft(face_list, 2)
@@ -522,7 +518,7 @@ class TestRecord:
         assert "/thumbnail/" not in html
         assert "Attestation" not in words(html)
 
-    def test_an_image_destroyed_later_is_named_but_not_asked_for(
+    def test_destroyed_image_is_named_but_not_loaded(
         self, signed_in: Client, sealed: Import
     ) -> None:
         image = sealed.files.first()
@@ -538,7 +534,7 @@ class TestFaces:
     def image(self, sealed: Import) -> Image:
         return sealed.files.get(original_name="face-0.jpg")
 
-    def test_the_image_is_given_as_it_came_and_to_no_store(
+    def test_image_is_served_unchanged_and_not_cached(
         self, signed_in: Client, image: Image
     ) -> None:
         answer = signed_in.get(reverse("image", args=[image.key]))
@@ -546,7 +542,7 @@ class TestFaces:
         assert answer.headers["Content-Type"] == "image/jpeg"
         self.check_headers(answer)
 
-    def test_a_png_is_called_a_png(
+    def test_png_is_served_as_png(
         self, signed_in: Client, make_draft: MakeDraft, face_list: FaceList
     ) -> None:
         draft = make_draft(face_list, 0)
@@ -557,7 +553,7 @@ class TestFaces:
         answer = signed_in.get(reverse("image", args=[draft.files.get().key]))
         assert answer.headers["Content-Type"] == "image/png"
 
-    def test_the_thumbnail_is_a_small_jpeg(self, signed_in: Client, image: Image) -> None:
+    def test_thumbnail_is_a_small_jpeg(self, signed_in: Client, image: Image) -> None:
         answer = signed_in.get(reverse("thumbnail", args=[image.key]))
         assert answer.headers["Content-Type"] == "image/jpeg"
         self.check_headers(answer)
@@ -572,7 +568,7 @@ class TestFaces:
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert answer.headers["X-Frame-Options"] == "DENY"
 
-    def test_each_viewing_leaves_its_trace_once(
+    def test_repeated_views_are_recorded_once(
         self, signed_in: Client, image: Image, officer: User
     ) -> None:
         for name in ("thumbnail", "image", "image"):
@@ -582,7 +578,7 @@ class TestFaces:
         assert event.address == "127.0.0.1"
         assert event.details == {"face_import": image.face_import_id}
 
-    def test_another_person_and_another_time_leave_their_own(
+    def test_later_views_and_other_people_are_recorded_separately(
         self, signed_in: Client, image: Image, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         User.objects.create_user("auditor", password=PASSWORD)
@@ -598,9 +594,7 @@ class TestFaces:
         assert viewings.count() == 3
 
     @pytest.mark.parametrize("name", ["image", "thumbnail"])
-    def test_nobody_sees_a_face_unless_signed_in(
-        self, name: str, client: Client, image: Image
-    ) -> None:
+    def test_signed_out_visitor_sees_no_face(self, name: str, client: Client, image: Image) -> None:
         answer = client.get(reverse(name, args=[image.key]))
         assert answer.status_code == 302
         assert not AuditEvent.objects.filter(action="face.viewed").exists()
@@ -609,7 +603,7 @@ class TestFaces:
     @pytest.mark.parametrize(
         "what", ["unknown", "destroyed", "being destroyed", "left out", "lost from storage"]
     )
-    def test_what_is_not_there_to_see_is_not_found_and_not_a_viewing(
+    def test_unavailable_image_is_404_and_not_recorded_as_viewed(
         self, what: str, name: str, signed_in: Client, image: Image
     ) -> None:
         key = uuid4() if what == "unknown" else image.key
@@ -626,7 +620,7 @@ class TestFaces:
         assert not AuditEvent.objects.filter(action="face.viewed").exists()
 
     @pytest.mark.parametrize("name", ["image", "thumbnail"])
-    def test_what_cannot_be_read_now_is_said_to_be_there(
+    def test_unreadable_storage_is_503_and_not_recorded_as_viewed(
         self, name: str, signed_in: Client, image: Image
     ) -> None:
         place = Path(default_storage.path(image.storage_key))
@@ -673,14 +667,12 @@ class TestADecision:
         batch.refresh_from_db()
         return page.content.decode()
 
-    def test_the_page_shows_the_candidates(self, signed_in: Client, batch: Batch) -> None:
+    def test_page_shows_the_candidates(self, signed_in: Client, batch: Batch) -> None:
         html = signed_in.get(f"/imports/{batch.face_import_id}/").content.decode()
         for shown in ("mprt_a", "mprt_b", "40 successful", "– error", "None is: send it again"):
             assert shown in html
 
-    def test_the_one_that_is_chosen_becomes_the_batch_s(
-        self, signed_in: Client, batch: Batch
-    ) -> None:
+    def test_chosen_candidate_becomes_the_importer(self, signed_in: Client, batch: Batch) -> None:
         key = Batch.objects.get(pk=batch.pk).idempotency_key
         assert "Batch 1 goes on as you decided." in self.choose(signed_in, batch, "mprt_b")
         assert (batch.state, batch.importer_id) == (Batch.State.IMPORTING, "mprt_b")
@@ -689,7 +681,7 @@ class TestADecision:
         assert batch.face_import.state == Import.State.FORWARDING
         assert AuditEvent.objects.latest("pk").action == "batch.decided"
 
-    def test_none_of_them_sends_it_again_under_a_new_key(
+    def test_choosing_none_sends_again_under_a_new_key(
         self, signed_in: Client, batch: Batch
     ) -> None:
         self.choose(signed_in, batch, "none")
@@ -698,13 +690,13 @@ class TestADecision:
         assert not batch.may_have_arrived
 
     @pytest.mark.parametrize("importer", ["", "mprt_stranger", "None"])
-    def test_anything_else_decides_nothing(
+    def test_invalid_choice_decides_nothing(
         self, importer: str, signed_in: Client, batch: Batch
     ) -> None:
         assert "does not wait for that decision" in self.choose(signed_in, batch, importer)
         assert (batch.state, batch.problem) == (Batch.State.FAILED, "ambiguous")
 
-    def test_a_second_decision_changes_nothing(self, signed_in: Client, batch: Batch) -> None:
+    def test_second_decision_changes_nothing(self, signed_in: Client, batch: Batch) -> None:
         self.choose(signed_in, batch, "mprt_a")
         assert "does not wait for that decision" in self.choose(signed_in, batch, "none")
         assert batch.importer_id == "mprt_a"

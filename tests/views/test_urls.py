@@ -108,12 +108,12 @@ def every_row() -> dict[str, list[dict[str, Any]]]:
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
 
 
-def test_every_address_has_a_row_in_the_table_here() -> None:
+def test_every_address_is_listed_in_routes() -> None:
     assert sorted(str(found.name) for found in patterns(get_resolver())) == sorted(ROUTES)
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_a_page_leads_someone_signed_out_to_the_sign_in(
+def test_signed_out_visitor_is_redirected_to_sign_in(
     name: str, client: Client, draft: Import
 ) -> None:
     before, path = every_row(), address_in(name, draft)
@@ -124,16 +124,14 @@ def test_a_page_leads_someone_signed_out_to_the_sign_in(
     assert every_row() == before
 
 
-def test_an_act_of_someone_signed_out_leads_back_to_the_page_that_it_came_from(
-    client: Client, draft: Import
-) -> None:
+def test_expired_session_returns_to_the_page_of_the_form(client: Client, draft: Import) -> None:
     page = f"http://testserver/imports/{draft.pk}/?page=2"
     answer = client.post(reverse("import_attest", args=[draft.pk]), headers={"Referer": page})
     assert answer.url == f"/account/login/?next=/imports/{draft.pk}/"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_htmx_is_sent_to_the_sign_in_and_gets_nothing_to_swap_in(
+def test_signed_out_htmx_request_is_sent_to_sign_in(
     name: str, client: Client, draft: Import
 ) -> None:
     before = every_row()
@@ -145,9 +143,7 @@ def test_htmx_is_sent_to_the_sign_in_and_gets_nothing_to_swap_in(
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_a_script_that_asks_for_json_is_told_why_in_json(
-    name: str, client: Client, draft: Import
-) -> None:
+def test_signed_out_json_request_gets_a_reason(name: str, client: Client, draft: Import) -> None:
     before = every_row()
     for method in ROUTES[name].methods:
         answer = client.generic(method, address_in(name, draft), headers=JSON)
@@ -165,24 +161,20 @@ def test_only_health_and_account_pages_are_open() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.is_open])
-def test_an_open_page_answers_someone_signed_out_without_the_sign_in(
-    name: str, client: Client
-) -> None:
+def test_open_page_answers_without_sign_in(name: str, client: Client) -> None:
     answer = client.get(reverse(name))
     assert answer.status_code in ({302} if name == "account_logout" else {200, 503})
     assert b"Consentry administration" not in answer.content
 
 
-def test_someone_with_an_account_that_was_switched_off_is_signed_out(
-    signed_in: Client, officer: User
-) -> None:
+def test_deactivated_account_is_signed_out(signed_in: Client, officer: User) -> None:
     User.objects.filter(pk=officer.pk).update(is_active=False)
     assert signed_in.get("/").status_code == 302
 
 
 @pytest.mark.parametrize("name", CHANGING)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_changes_something_is_not_done_by_get(
+def test_get_and_head_change_nothing(
     method: str, name: str, signed_in: Client, draft: Import
 ) -> None:
     before = every_row()
@@ -192,7 +184,7 @@ def test_what_changes_something_is_not_done_by_get(
 
 @pytest.mark.parametrize("name", [name for name in CLOSED if not name.startswith("account_")])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])
-def test_no_other_method_is_answered(
+def test_other_methods_are_refused(
     method: str, name: str, signed_in: Client, draft: Import
 ) -> None:
     before = every_row()
@@ -201,14 +193,12 @@ def test_no_other_method_is_answered(
 
 
 @pytest.mark.parametrize("name", [name for name in CLOSED if ROUTES[name].methods == READ])
-def test_what_only_reads_is_not_answered_to_a_post(
-    name: str, signed_in: Client, draft: Import
-) -> None:
+def test_read_only_address_refuses_post(name: str, signed_in: Client, draft: Import) -> None:
     assert signed_in.post(address_in(name, draft)).status_code == 405
 
 
 @pytest.mark.parametrize("name", POSTED)
-def test_a_post_without_the_token_is_refused_and_changes_nothing(
+def test_post_without_csrf_token_changes_nothing(
     name: str, signed_in: Client, draft: Import
 ) -> None:
     client = Client() if name in ("account_login", "account_signup") else signed_in
@@ -221,7 +211,7 @@ def test_a_post_without_the_token_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("name", CHANGING)
-def test_another_site_is_refused_even_with_the_token(
+def test_post_from_another_site_changes_nothing(
     name: str, signed_in: Client, draft: Import
 ) -> None:
     signed_in.get("/lists/")
@@ -233,7 +223,7 @@ def test_another_site_is_refused_even_with_the_token(
 
 
 @pytest.mark.parametrize("name", ABOUT_SOMETHING)
-def test_what_is_not_there_is_not_found(name: str, signed_in: Client, draft: Import) -> None:
+def test_unknown_object_is_not_found(name: str, signed_in: Client, draft: Import) -> None:
     before = every_row()
     for method in ROUTES[name].methods:
         answer = signed_in.generic(method, address(name, UNKNOWN_ID, UNKNOWN_KEY))
@@ -245,12 +235,12 @@ def test_what_is_not_there_is_not_found(name: str, signed_in: Client, draft: Imp
 @pytest.mark.parametrize(
     "path", [f"/imports/{10**30}/", f"/imports/{10**30}/progress/", "/imports/-1/", "/images/1/"]
 )
-def test_an_impossible_number_is_not_found_either(path: str, signed_in: Client) -> None:
+def test_impossible_number_is_not_found(path: str, signed_in: Client) -> None:
     assert signed_in.get(path).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/media/", "/var/secret-key", "/media/imports/1/a.jpg"])
-def test_no_address_leads_to_the_stored_files(path: str, signed_in: Client) -> None:
+def test_stored_files_have_no_address(path: str, signed_in: Client) -> None:
     assert signed_in.get(path).status_code == 404
 
 
@@ -297,9 +287,7 @@ ANSWERS: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_every_kind_of_answer_carries_the_headers(
-    kind: str, signed_in: Client, draft: Import
-) -> None:
+def test_every_response_has_security_headers(kind: str, signed_in: Client, draft: Import) -> None:
     status, ask = ANSWERS[kind]
     answer = whole(ask(signed_in, draft))
     assert answer.status_code == status
@@ -329,12 +317,12 @@ def check_headers(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ANSWERS if kind not in ("face", "thumbnail")])
-def test_no_answer_may_be_framed(kind: str, signed_in: Client, draft: Import) -> None:
+def test_no_response_may_be_framed(kind: str, signed_in: Client, draft: Import) -> None:
     answer = whole(ANSWERS[kind][1](signed_in, draft))
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_our_own_failure_is_a_page_with_the_headers_and_without_the_trace(
+def test_server_error_page_hides_the_traceback(
     signed_in: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object, **kwargs: object) -> None:
@@ -350,13 +338,13 @@ def test_our_own_failure_is_a_page_with_the_headers_and_without_the_trace(
     assert "no-store" in answer.headers["Cache-Control"]
 
 
-def test_a_static_file_may_be_kept_by_the_browser(client: Client) -> None:
+def test_static_file_may_be_cached(client: Client) -> None:
     answer = whole(client.get("/static/consentry.css"))
     assert "no-store" not in answer.headers["Cache-Control"]
     assert answer.headers["Content-Type"].startswith("text/css")
 
 
-def test_too_many_files_has_a_sentence_of_its_own(signed_in: Client, draft: Import) -> None:
+def test_too_many_files_has_its_own_message(signed_in: Client, draft: Import) -> None:
     before = every_row()
     answer = too_many_files(signed_in, draft)
     assert "More than 1,000 files" in answer.content.decode()
@@ -366,8 +354,6 @@ def test_too_many_files_has_a_sentence_of_its_own(signed_in: Client, draft: Impo
     assert "could not be understood" in other
 
 
-def test_alive_answers_without_a_look_at_the_database(
-    client: Client, django_assert_num_queries: Any
-) -> None:
+def test_alive_needs_no_database(client: Client, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         assert client.get("/healthz").content == b"alive\n"
