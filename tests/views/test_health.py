@@ -1,4 +1,4 @@
-"""The two addresses that a load balancer asks; with images in a bucket: `test_storage.py`."""
+"""The two addresses for load balancers. For images in a bucket see `storage/test_s3_outages.py`."""
 
 import os
 from pathlib import Path
@@ -18,13 +18,13 @@ def working() -> None:
 
 
 def test_healthz_answers_alive(client: Client) -> None:
-    answer = client.get("/healthz")
-    assert (answer.status_code, answer.content) == (200, b"alive\n")
+    response = client.get("/healthz")
+    assert (response.status_code, response.content) == (200, b"alive\n")
 
 
 def test_readyz_is_ready_before_the_first_image(client: Client, working: None, media: Path) -> None:
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, ALL)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (200, ALL)
     assert not media.exists()
 
 
@@ -34,16 +34,16 @@ def test_readyz_is_ready_once_images_exist(client: Client, working: None, media:
 
 
 def test_readyz_fails_without_a_worker(client: Client) -> None:
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, ALL | {"worker": False})
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (503, ALL | {"worker": False})
 
 
 def test_readyz_fails_when_the_image_folder_is_a_file(
     client: Client, working: None, media: Path
 ) -> None:
     media.write_text("not a folder")
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, ALL | {"storage": False})
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (503, ALL | {"storage": False})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

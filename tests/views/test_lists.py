@@ -1,4 +1,4 @@
-"""Persona's face lists in the browser: as read there, or added by their id."""
+"""The page of Persona's face lists: reading them all, and adding one by its id."""
 
 import re
 from typing import Any
@@ -35,9 +35,9 @@ class TestPage:
         watched = FaceList.objects.get(name="Watch list")
         for _ in range(3):
             Import.objects.create(face_list=watched, created_by=officer)
-        answer = signed_in.get("/lists/")
+        response = signed_in.get("/lists/")
         row = re.search(
-            rf"<tr>(?:(?!</tr>).)*{watched.persona_id}.*?</tr>", answer.content.decode(), re.S
+            rf"<tr>(?:(?!</tr>).)*{watched.persona_id}.*?</tr>", response.content.decode(), re.S
         )
         assert row is not None
         assert 'data-state="completed"' in row[0]
@@ -49,18 +49,18 @@ class TestPage:
     ) -> None:
         read(signed_in)
         archived = FaceList.objects.get(name="Old watch list")
-        answer = signed_in.get("/lists/")
-        assert "Archived" in words_of(answer)
-        assert f"/imports/new/?list={archived.pk}" not in answer.content.decode()
+        response = signed_in.get("/lists/")
+        assert "Archived" in words_of(response)
+        assert f"/imports/new/?list={archived.pk}" not in response.content.decode()
 
     def test_refused_list_shows_the_reason_escaped(
         self, signed_in: Client, face_list: FaceList
     ) -> None:
         FaceList.objects.update(problem="<b>Persona answered 404</b>", name="<i>Fraud</i>")
-        answer = signed_in.get("/lists/")
-        assert 'data-state="needs_attention"' in answer.content.decode()
-        assert "<b>Persona answered 404</b>" in words_of(answer)
-        assert "<i>Fraud" not in answer.content.decode()
+        response = signed_in.get("/lists/")
+        assert 'data-state="needs_attention"' in response.content.decode()
+        assert "<b>Persona answered 404</b>" in words_of(response)
+        assert "<i>Fraud" not in response.content.decode()
 
     def test_lists_of_other_environments_are_not_shown(self, signed_in: Client) -> None:
         for environment in (Environment.SANDBOX, Environment.PRODUCTION):
@@ -84,8 +84,8 @@ class TestReading:
         self, signed_in: Client, officer: User, persona: LocalPersona
     ) -> None:
         added = persona.add_list("Deepfakes")
-        answer = read(signed_in)
-        assert "4 face lists read from Persona." in words_of(answer)
+        response = read(signed_in)
+        assert "4 face lists read from Persona." in words_of(response)
         active = FaceList.objects.filter(archived=False)
         assert {row.name for row in active} == SEEDED | {"Deepfakes"}
         assert FaceList.objects.get(persona_id=added).environment == "local"
@@ -118,7 +118,7 @@ class TestReading:
         assert FaceList.objects.get(persona_id=persona_id).name == "Its name at Persona"
 
     @pytest.mark.parametrize(
-        ("fault", "told"),
+        ("fault", "message"),
         [
             ("unauthorized", "Token is invalid"),
             ("forbidden", "IP address is not permitted"),
@@ -128,12 +128,12 @@ class TestReading:
         ],
     )
     def test_failed_reading_shows_the_reason(
-        self, fault: str, told: str, signed_in: Client, persona: LocalPersona
+        self, fault: str, message: str, signed_in: Client, persona: LocalPersona
     ) -> None:
         persona.faults.inject(fault)
         text = words_of(read(signed_in))
         assert "The lists could not be read." in text
-        assert told in text
+        assert message in text
         assert "Nothing was changed." in text
         assert not FaceList.objects.exists()
 
@@ -157,12 +157,12 @@ class TestReading:
     def test_key_is_sent_to_persona_but_shown_on_no_page(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        answer = read(signed_in)
+        response = read(signed_in)
         (asked,) = persona.requests()
         assert (asked.method, asked.path.rpartition("/")[2]) == ("GET", "lists")
         assert asked.headers["authorization"] == f"Bearer {persona.key}"
         assert asked.headers["persona-version"] == "2025-12-08"
-        assert persona.key not in answer.content.decode()
+        assert persona.key not in response.content.decode()
 
 
 class TestAdding:
@@ -170,8 +170,8 @@ class TestAdding:
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         persona_id = persona.add_list("Known fraud")
-        answer = add(signed_in, persona_id, "My own word")
-        assert "Known fraud was added." in words_of(answer)
+        response = add(signed_in, persona_id, "My own word")
+        assert "Known fraud was added." in words_of(response)
         row = FaceList.objects.get()
         assert (row.persona_id, row.name, row.environment) == (persona_id, "Known fraud", "local")
         assert row.read_at is not None
@@ -179,10 +179,10 @@ class TestAdding:
     def test_unknown_list_is_refused_and_the_form_kept(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        answer = add(signed_in, "lst_nobodyKnows", "Mine")
-        assert answer.status_code == 422
-        assert "Persona does not know a list with this id." in words_of(answer)
-        assert 'value="lst_nobodyKnows"' in answer.content.decode()
+        response = add(signed_in, "lst_nobodyKnows", "Mine")
+        assert response.status_code == 422
+        assert "Persona does not know a list with this id." in words_of(response)
+        assert 'value="lst_nobodyKnows"' in response.content.decode()
         assert not FaceList.objects.exists()
 
     @pytest.mark.parametrize("fault", ["forbidden", "unauthorized", "unavailable", "unreachable"])
@@ -201,10 +201,10 @@ class TestAdding:
 
     def test_list_without_faces_is_refused(self, signed_in: Client, persona: LocalPersona) -> None:
         persona_id = persona.add_list("Addresses", kind="list/email-address")
-        answer = add(signed_in, persona_id, "typed")
-        assert answer.status_code == 422
-        assert "it is not a list of faces" in words_of(answer)
-        assert f'value="{persona_id}"' in answer.content.decode()
+        response = add(signed_in, persona_id, "typed")
+        assert response.status_code == 422
+        assert "it is not a list of faces" in words_of(response)
+        assert f'value="{persona_id}"' in response.content.decode()
         assert not FaceList.objects.exists()
 
     @pytest.mark.parametrize(
@@ -224,10 +224,10 @@ class TestAdding:
     def test_malformed_id_is_refused_without_a_request(
         self, typed: str, signed_in: Client, persona: LocalPersona
     ) -> None:
-        answer = add(signed_in, typed)
-        assert answer.status_code == 422
-        assert answer.context["form"].errors["persona_id"]
-        assert "<b>" not in answer.content.decode()
+        response = add(signed_in, typed)
+        assert response.status_code == 422
+        assert response.context["form"].errors["persona_id"]
+        assert "<b>" not in response.content.decode()
         assert persona.requests() == []
         assert not FaceList.objects.exists()
 
