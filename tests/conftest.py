@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -119,6 +120,17 @@ def make_draft(actor: Actor) -> Callable[..., Import]:
             data = draw(seed)
             intake.take(draft, f"face-{seed}.jpg", data, len(data), actor)
         return draft
+
+    return make
+
+
+@pytest.fixture
+def make_imports(officer: User, face_list: FaceList) -> Callable[..., list[Import]]:
+    """Make the given number of imports without images; `values` are set on each."""
+
+    def make(count: int, **values: Any) -> list[Import]:
+        values = {"face_list": face_list, "created_by": officer} | values
+        return Import.objects.bulk_create(Import(**values) for _ in range(count))
 
     return make
 
