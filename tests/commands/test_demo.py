@@ -1,4 +1,4 @@
-"""`manage.py demo`: its people, made once; and a port that is taken, said in a sentence."""
+"""`manage.py demo`: it creates people once and reports a port that is in use."""
 
 import socket
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def demo(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DEBUG on, a var/ of its own, and ports that were free a moment ago."""
+    """DEBUG, an empty folder for var/, and ports that were free just now."""
     settings.DEBUG = True
     settings.VAR_DIR = tmp_path
     monkeypatch.setenv("PORT", str(free_port()))
@@ -26,8 +26,8 @@ def demo(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
-    """The port of a program that listens."""
+def busy_port() -> Iterator[int]:
+    """The port of another program that listens."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -65,8 +65,8 @@ def test_printed_password_is_enough_to_sign_in(client: Client, tmp_path: Path) -
     assert password == (tmp_path / "demo-password").read_text()
     assert len(password) >= 15
     for name in ("admin", "officer", "approver", "auditor"):
-        answer = client.post("/account/login/", {"login": name, "password": password})
-        assert answer.status_code == 302
+        response = client.post("/account/login/", {"login": name, "password": password})
+        assert response.status_code == 302
         assert client.get("/").context["user"].username == name
         client.post("/account/logout/")
 
@@ -114,21 +114,21 @@ def test_demo_refuses_without_debug(settings: Settings, tmp_path: Path) -> None:
     [("PORT", "make run PORT="), ("LOCAL_PERSONA_PORT", "make run PERSONA_PORT=")],
 )
 def test_port_in_use_is_reported_in_one_sentence(
-    variable: str, remedy: str, taken: int, monkeypatch: pytest.MonkeyPatch
+    variable: str, remedy: str, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, str(taken))
-    told = refusal()
-    assert told.startswith(f"Port {taken} is taken by another program")
-    assert remedy in told
-    assert "\n" not in told
+    monkeypatch.setenv(variable, str(busy_port))
+    message = refusal()
+    assert message.startswith(f"Port {busy_port} is taken by another program")
+    assert remedy in message
+    assert "\n" not in message
     assert not User.objects.exists()
 
 
 def test_real_persona_does_not_need_the_local_port(
-    taken: int, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    busy_port: int, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = "persona_sandbox_abc", False
-    monkeypatch.setenv("LOCAL_PERSONA_PORT", str(taken))
+    monkeypatch.setenv("LOCAL_PERSONA_PORT", str(busy_port))
     assert "Sign in" in run()
 
 
