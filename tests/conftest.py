@@ -18,12 +18,13 @@ from importers import intake
 from importers.audit import Actor
 from importers.intake import Taken
 from importers.local_persona import LocalPersona
-from importers.models import Environment, FaceList, Import
+from importers.models import AuditEvent, Environment, FaceList, Import
 from tests.support.attestations import submit
 from tests.support.forwarding import Clock
 from tests.support.people import PASSWORD, sign_in
 from tests.support.pictures import draw
 from tests.support.postgresql import postgresql_url
+from tests.support.trail import write_five_rows
 
 __all__ = ["postgresql_url"]
 
@@ -81,6 +82,12 @@ def officer(db: None) -> User:
 @pytest.fixture
 def actor(officer: User) -> Actor:
     return Actor.of_user(officer, address="192.0.2.7", sign_in_method="password")
+
+
+@pytest.fixture
+def chain(actor: Actor, face_list: FaceList) -> list[AuditEvent]:
+    """An audit trail of five rows."""
+    return write_five_rows(actor, face_list)
 
 
 @pytest.fixture

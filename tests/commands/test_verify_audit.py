@@ -2,18 +2,9 @@
 
 import io
 
-import pytest
 from django.core.management import call_command
 
-from importers.audit import Actor
-from importers.models import AuditEvent, FaceList
-from tests.support.trail import write_five_rows
-
-
-@pytest.fixture
-def chain(actor: Actor, face_list: FaceList) -> list[AuditEvent]:
-    """Five rows."""
-    return write_five_rows(actor, face_list)
+from importers.models import AuditEvent
 
 
 def verify_audit() -> tuple[int, str, str]:

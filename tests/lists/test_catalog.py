@@ -1,12 +1,10 @@
-"""Face lists: read from Persona, looked up or added by their id, held and released."""
+"""The catalog of face lists: reading them all, looking one up, adding one by its id."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import requests
 from django.db.models import F
-from django.db.models.functions import Now
-from pytest_django import Settings
 
 from importers import audit, connection, facelists, pacing
 from importers.audit import Actor
@@ -19,24 +17,24 @@ pytestmark = pytest.mark.django_db
 
 
 def archive(persona: LocalPersona, list_id: str) -> None:
-    answer = requests.delete(
+    response = requests.delete(
         f"{persona.url}/lists/{list_id}",
         headers={"Authorization": f"Bearer {persona.key}"},
         timeout=10,
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def read_events() -> list[AuditEvent]:
     return list(AuditEvent.objects.filter(action="lists.read"))
 
 
-def the_share_is_used_up() -> None:
+def use_up_our_share() -> None:
     pacing.take(Environment.LOCAL)
     share_is_used(150)
 
 
-class TestReadingAllLists:
+class TestReading:
     def test_reading_keeps_archived_and_active_face_lists(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
@@ -47,9 +45,9 @@ class TestReadingAllLists:
         assert all(row.read_at for row in facelists.known())
 
     def test_reading_follows_all_pages(self, persona: LocalPersona, actor: Actor) -> None:
-        made = {persona.add_list(f"List {n}") for n in range(120)}
+        new = {persona.add_list(f"List {n}") for n in range(120)}
         assert facelists.read_all(actor) == 123
-        assert made <= set(FaceList.objects.values_list("persona_id", flat=True))
+        assert new <= set(FaceList.objects.values_list("persona_id", flat=True))
         assert len(persona.requests()) == 2
 
     def test_reading_uses_one_request_per_page(self, persona: LocalPersona, actor: Actor) -> None:
@@ -87,11 +85,11 @@ class TestReadingAllLists:
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         facelists.read_all(actor)
-        made = persona.add_list("Added later")
+        new = persona.add_list("Added later")
         facelists.read_all(audit.WORKER)
         first, second = read_events()
         assert (first.actor, len(first.details["changed"])) == (actor.user, 3)
-        assert (second.actor_name, second.details) == ("worker", {"changed": [made]})
+        assert (second.actor_name, second.details) == ("worker", {"changed": [new]})
 
     def test_reading_twice_changes_nothing_and_is_recorded_once(
         self, persona: LocalPersona, actor: Actor
@@ -152,10 +150,10 @@ class TestReadingAllLists:
     def test_reading_waits_while_our_share_is_used_up(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        the_share_is_used_up()
-        with pytest.raises(facelists.Busy) as busy:
+        use_up_our_share()
+        with pytest.raises(facelists.Busy) as caught:
             facelists.read_all(actor)
-        assert timedelta(seconds=59) < busy.value.wait <= timedelta(seconds=61)
+        assert timedelta(seconds=59) < caught.value.wait <= timedelta(seconds=61)
         assert persona.requests() == []
 
     def test_reading_is_due_every_ten_minutes(self, persona: LocalPersona, actor: Actor) -> None:
@@ -174,7 +172,7 @@ class TestReadingAllLists:
     def test_reading_finds_within_a_minute_that_persona_is_back(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        """Also where nothing waits to be sent or asked for."""
+        """Even if no batch waits to be sent or polled."""
         persona.faults.inject("drop_unmade", where="GET /lists")
         with pytest.raises(errors.NoAnswer):
             facelists.read_all(actor)
@@ -187,7 +185,7 @@ class TestReadingAllLists:
         assert connection.line().problem == ""
 
 
-class TestLookingUpOneList:
+class TestLookUp:
     def test_look_up_reads_the_list_from_persona(self, persona: LocalPersona, actor: Actor) -> None:
         list_id = persona.add_list("Fresh")
         row = facelists.look_up(list_id, actor)
@@ -220,13 +218,13 @@ class TestLookingUpOneList:
     def test_look_up_waits_while_our_share_is_used_up(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        the_share_is_used_up()
+        use_up_our_share()
         with pytest.raises(facelists.Busy):
             facelists.look_up("lst_any", actor)
         assert persona.requests() == []
 
 
-class TestAddingAList:
+class TestAdding:
     def test_added_list_has_personas_name(self, persona: LocalPersona, actor: Actor) -> None:
         list_id = persona.add_list("Its own name")
         row, doubt = facelists.add(list_id, "What I call it", actor)
@@ -244,8 +242,8 @@ class TestAddingAList:
         self, persona: LocalPersona, actor: Actor, fault: str, doubt: str
     ) -> None:
         persona.faults.inject(fault)
-        row, said = facelists.add("lst_mine", "What I call it", actor)
-        assert said == doubt
+        row, shown_doubt = facelists.add("lst_mine", "What I call it", actor)
+        assert shown_doubt == doubt
         assert (row.persona_id, row.name, row.read_at) == ("lst_mine", "What I call it", None)
         assert row in facelists.usable()
         event = AuditEvent.objects.get()
@@ -262,7 +260,7 @@ class TestAddingAList:
     def test_used_up_share_adds_a_list_unconfirmed(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        the_share_is_used_up()
+        use_up_our_share()
         row, doubt = facelists.add("lst_mine", "Mine", actor)
         assert (row.name, doubt) == ("Mine", "not asked yet")
         assert persona.requests() == []
@@ -283,7 +281,7 @@ class TestAddingAList:
         assert AuditEvent.objects.filter(action="list.added").count() == 1
 
 
-class TestAKeyThatMayNotReadLists:
+class TestRefusedKey:
     def test_key_without_access_to_lists_keeps_the_connection_up(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
@@ -291,8 +289,8 @@ class TestAKeyThatMayNotReadLists:
         facelists.add("lst_mine", "Mine", actor)
         with pytest.raises(errors.KeyRefused):
             facelists.read_all(actor)
-        line = connection.line()
-        assert (line.problem, line.paused_until) == ("", None)
+        gateway = connection.line()
+        assert (gateway.problem, gateway.paused_until) == ("", None)
         assert pacing.take(Environment.LOCAL) == timedelta()
 
     def test_key_without_access_to_lists_keeps_an_outage_visible(
@@ -310,50 +308,3 @@ class TestAKeyThatMayNotReadLists:
         persona.faults.inject("unauthorized")
         facelists.add("lst_mine", "Mine", actor)
         assert connection.line().problem == "key_refused"
-
-
-class TestAHold:
-    def test_hold_keeps_its_start_and_shows_the_newest_words(self, face_list: FaceList) -> None:
-        facelists.hold(face_list, "First words")
-        face_list.refresh_from_db()
-        since = face_list.problem_since
-        facelists.hold(face_list, "Other words")
-        face_list.refresh_from_db()
-        assert (face_list.problem, face_list.refusals) == ("Other words", 2)
-        assert face_list.problem_since == since
-        assert face_list.held_until
-        wait = face_list.held_until - datetime.now(UTC)
-        assert timedelta(seconds=19) < wait <= timedelta(seconds=20)
-
-    def test_released_hold_leaves_no_trace(self, face_list: FaceList) -> None:
-        facelists.hold(face_list, "Words")
-        facelists.release(face_list.pk)
-        face_list.refresh_from_db()
-        assert (face_list.problem, face_list.problem_since) == ("", None)
-        assert (face_list.held_until, face_list.refusals) == (None, 0)
-
-    def test_hold_of_one_list_survives_the_release_of_another(self, face_list: FaceList) -> None:
-        other = FaceList.objects.create(environment="local", persona_id="lst_other")
-        facelists.hold(face_list, "Words")
-        facelists.release(other.pk)
-        assert FaceList.objects.filter(pk=face_list.pk, held_until__gt=Now()).exists()
-
-
-class TestTheEnvironment:
-    @pytest.mark.parametrize(
-        ("key", "environment"),
-        [
-            ("persona_sandbox_abc", Environment.SANDBOX),
-            ("persona_production_abc", Environment.PRODUCTION),
-            ("something_else", Environment.UNNAMED),
-        ],
-    )
-    def test_environment_follows_the_prefix_of_the_key(
-        self, settings: Settings, key: str, environment: Environment
-    ) -> None:
-        settings.PERSONA_IS_LOCAL, settings.PERSONA_API_KEY = False, key
-        assert connection.environment() == environment
-
-    def test_local_persona_is_local_with_any_key(self, settings: Settings) -> None:
-        settings.PERSONA_IS_LOCAL, settings.PERSONA_API_KEY = True, "persona_production_abc"
-        assert connection.environment() == Environment.LOCAL
