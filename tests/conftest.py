@@ -1,7 +1,7 @@
 """Shared fixtures: people, lists, drafts, Local Persona, a browser."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import
 from tests.support.attestations import submit
 from tests.support.forwarding import Clock
+from tests.support.makers import AddFile, MakeDraft, MakeImports
 from tests.support.people import PASSWORD, sign_in
 from tests.support.pictures import draw
 from tests.support.postgresql import postgresql_url
@@ -118,7 +119,7 @@ def known_list(db: None, persona: LocalPersona) -> FaceList:
 
 
 @pytest.fixture
-def make_draft(actor: Actor) -> Callable[..., Import]:
+def make_draft(actor: Actor) -> MakeDraft:
     """Make a draft for a list with the given number of images."""
 
     def make(to: FaceList, images: int = 3, *, first_seed: int = 0) -> Import:
@@ -132,7 +133,7 @@ def make_draft(actor: Actor) -> Callable[..., Import]:
 
 
 @pytest.fixture
-def make_imports(officer: User, face_list: FaceList) -> Callable[..., list[Import]]:
+def make_imports(officer: User, face_list: FaceList) -> MakeImports:
     """Make the given number of imports without images; `values` are set on each."""
 
     def make(count: int, **values: Any) -> list[Import]:
@@ -149,7 +150,7 @@ def draft(face_list: FaceList, actor: Actor) -> Import:
 
 
 @pytest.fixture
-def add_file(draft: Import, actor: Actor) -> Callable[..., Taken]:
+def add_file(draft: Import, actor: Actor) -> AddFile:
     """Add one file to the draft."""
 
     def add_file(name: str = "face.jpg", data: bytes | None = None) -> Taken:
@@ -160,9 +161,7 @@ def add_file(draft: Import, actor: Actor) -> Callable[..., Taken]:
 
 
 @pytest.fixture
-def sent(
-    make_draft: Callable[..., Import], known_list: FaceList, actor: Actor, settings: Settings
-) -> Import:
+def sent(make_draft: MakeDraft, known_list: FaceList, actor: Actor, settings: Settings) -> Import:
     """A submitted import: three batches of one image each, waiting to be sent."""
     settings.BATCH_MAX_IMAGES = 1
     return submit(make_draft(known_list), actor)

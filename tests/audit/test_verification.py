@@ -70,7 +70,7 @@ def test_row_changed_in_the_database_is_found(chain: list[AuditEvent]) -> None:
 
 
 def test_changed_row_with_a_new_hash_breaks_the_next_row(chain: list[AuditEvent]) -> None:
-    """As somebody would do who knows how to compute the hash."""
+    """Somebody who knows the algorithm can compute the new hash."""
     third = chain[2]
     third.actor_name = "nobody"
     third.hash = row_hash(third)

@@ -18,9 +18,10 @@ from django.test import Client
 from config import logs
 from importers.audit import Actor
 from importers.local_persona import LocalPersona
-from importers.models import Exchange, FaceList, Import
+from importers.models import Exchange, FaceList
 from tests.support.attestations import submit
 from tests.support.forwarding import forward
+from tests.support.makers import MakeDraft
 
 ReadLog = Callable[[], list[dict[str, Any]]]
 
@@ -42,7 +43,7 @@ class TestJson:
         self,
         log_entries: ReadLog,
         persona: LocalPersona,
-        make_draft: Callable[..., Import],
+        make_draft: MakeDraft,
         known_list: FaceList,
         actor: Actor,
     ) -> None:
@@ -61,7 +62,7 @@ class TestJson:
         self,
         log_entries: ReadLog,
         persona: LocalPersona,
-        make_draft: Callable[..., Import],
+        make_draft: MakeDraft,
         known_list: FaceList,
         actor: Actor,
         signed_in: Client,

@@ -1,6 +1,6 @@
 """Signing: an attestation stores who attested which images; some drafts are refused."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from importers.consent import (
 )
 from importers.models import Attestation, AuditEvent, FaceList, Import, Statement
 from tests.support.attestations import ANSWERS, sign
+from tests.support.makers import MakeDraft
 from tests.support.pictures import draw
 from tests.support.trail import block_the_next_row
 
@@ -78,7 +79,7 @@ class TestSigning:
         consent.check(Attestation.objects.get())
 
     def test_equal_answers_have_different_seals(
-        self, draft: Import, actor: Actor, make_draft: Callable[..., Import], face_list: FaceList
+        self, draft: Import, actor: Actor, make_draft: MakeDraft, face_list: FaceList
     ) -> None:
         other = make_draft(face_list, 3)
         assert sign(draft, actor).seal != sign(other, actor).seal

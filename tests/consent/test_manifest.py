@@ -1,13 +1,13 @@
 """The manifest: exactly the accepted images of an import."""
 
 import hashlib
-from collections.abc import Callable
 
 import pytest
 
 from importers import consent, intake
 from importers.audit import Actor
 from importers.models import FaceList, Import
+from tests.support.makers import MakeDraft
 from tests.support.pictures import draw
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +53,7 @@ def test_manifest_excludes_rejected_files(draft: Import, actor: Actor) -> None:
 
 
 def test_manifest_excludes_other_imports(
-    draft: Import, make_draft: Callable[..., Import], face_list: FaceList
+    draft: Import, make_draft: MakeDraft, face_list: FaceList
 ) -> None:
     before = consent.manifest(draft)
     make_draft(face_list, 2, first_seed=10)

@@ -1,6 +1,5 @@
 """The seal: it breaks if the attestation or what it covers changes."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from importers.consent import (
 )
 from importers.models import Attestation, FaceList, Image, Import
 from tests.support.attestations import ANSWERS, sign
+from tests.support.makers import MakeDraft
 
 pytestmark = pytest.mark.django_db
 CHANGES: dict[str, Any] = {
@@ -82,7 +82,7 @@ def test_changed_field_breaks_the_seal(field: str, sealed: Import) -> None:
 
 
 def test_attestation_moved_to_another_import_breaks_the_seal(
-    sealed: Import, make_draft: Callable[..., Import], face_list: FaceList
+    sealed: Import, make_draft: MakeDraft, face_list: FaceList
 ) -> None:
     """The other import holds the same images."""
     twin = make_draft(face_list, 3)

@@ -126,8 +126,8 @@ class TestForm:
         assert errors(typed_name=name) == {"typed_name": ["Type your full name, in letters."]}
 
     def test_name_in_any_script_is_stripped_and_accepted(self) -> None:
-        for given, kept in (("  Maya \t Okafor ", "Maya Okafor"), ("李 娜", "李 娜")):
-            form = AttestationForm(FILLED_IN | {"typed_name": given})
+        for typed, kept in (("  Maya \t Okafor ", "Maya Okafor"), ("李 娜", "李 娜")):
+            form = AttestationForm(FILLED_IN | {"typed_name": typed})
             assert form.is_valid()
             assert form.answers().typed_name == kept
 

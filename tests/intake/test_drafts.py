@@ -9,9 +9,10 @@ from django.db import IntegrityError
 
 from importers import faces, intake
 from importers.audit import Actor
-from importers.intake import NotADraft, Taken
+from importers.intake import NotADraft
 from importers.models import AuditEvent, FaceList, Image, Import
 from tests.support.attestations import submit
+from tests.support.makers import AddFile
 from tests.support.pictures import draw
 from tests.support.stored_files import stored_files
 from tests.support.trail import actions, block_the_next_row, breaks
@@ -19,29 +20,25 @@ from tests.support.trail import actions, block_the_next_row, breaks
 
 class TestChanges:
     def test_removed_image_is_deleted_with_its_bytes(
-        self, add_file: Callable[..., Taken], actor: Actor, media: Path
+        self, add_file: AddFile, actor: Actor, media: Path
     ) -> None:
         kept, removed = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
         intake.remove(removed, actor)
         assert list(Image.objects.all()) == [kept]
         assert list(stored_files(media)) == [kept.storage_key]
 
-    def test_rejected_file_can_be_removed(
-        self, add_file: Callable[..., Taken], actor: Actor
-    ) -> None:
+    def test_rejected_file_can_be_removed(self, add_file: AddFile, actor: Actor) -> None:
         intake.remove(add_file("a.txt", b"a").image, actor)
         assert not Image.objects.exists()
 
-    def test_removing_twice_is_recorded_once(
-        self, add_file: Callable[..., Taken], actor: Actor
-    ) -> None:
+    def test_removing_twice_is_recorded_once(self, add_file: AddFile, actor: Actor) -> None:
         image = add_file().image
         intake.remove(image, actor)
         intake.remove(image, actor)
         assert actions().count("image.removed") == 1
 
     def test_clearing_rejected_files_keeps_accepted_images(
-        self, add_file: Callable[..., Taken], draft: Import, actor: Actor, media: Path
+        self, add_file: AddFile, draft: Import, actor: Actor, media: Path
     ) -> None:
         kept = add_file().image
         add_file("a.txt", b"a")
@@ -51,7 +48,7 @@ class TestChanges:
         assert list(stored_files(media)) == [kept.storage_key]
 
     def test_clearing_leaves_other_imports_alone(
-        self, draft: Import, add_file: Callable[..., Taken], face_list: FaceList, actor: Actor
+        self, draft: Import, add_file: AddFile, face_list: FaceList, actor: Actor
     ) -> None:
         rejected = add_file("a.txt", b"a").image
         assert intake.remove_left_out(intake.open_draft(face_list, actor), actor) == 0
@@ -66,7 +63,7 @@ class TestChanges:
         assert draft.face_list == other
 
     def test_discarding_destroys_bytes_and_keeps_rows_and_hashes(
-        self, add_file: Callable[..., Taken], draft: Import, actor: Actor, media: Path
+        self, add_file: AddFile, draft: Import, actor: Actor, media: Path
     ) -> None:
         images = [add_file(f"{seed}.jpg", draw(seed)).image for seed in range(3)]
         rejected = add_file("a.txt", b"a").image
@@ -81,7 +78,7 @@ class TestChanges:
         assert rejected.destroyed_at is None
 
     def test_discarding_leaves_other_imports_alone(
-        self, draft: Import, add_file: Callable[..., Taken], face_list: FaceList, actor: Actor
+        self, draft: Import, add_file: AddFile, face_list: FaceList, actor: Actor
     ) -> None:
         image = add_file().image
         intake.discard(intake.open_draft(face_list, actor), actor)
@@ -92,9 +89,7 @@ class TestChanges:
 
 class TestAfterTheDraft:
     @pytest.fixture(params=["sent", "discarded"])
-    def ended(
-        self, request: pytest.FixtureRequest, add_file: Callable[..., Taken], actor: Actor
-    ) -> Import:
+    def ended(self, request: pytest.FixtureRequest, add_file: AddFile, actor: Actor) -> Import:
         """An import with one accepted and one rejected file that is no longer a draft."""
         face_import = add_file().image.face_import
         add_file("a.txt", b"a")
@@ -130,7 +125,7 @@ class TestAfterTheDraft:
         assert ([list(table.all()) for table in rows], stored_files(media)) == before
 
     def test_stale_draft_object_accepts_no_file(
-        self, add_file: Callable[..., Taken], draft: Import, actor: Actor, media: Path
+        self, add_file: AddFile, draft: Import, actor: Actor, media: Path
     ) -> None:
         """Another tab submitted it: the row decides, not the object that was read before."""
         add_file()
@@ -167,9 +162,7 @@ ACTS: dict[str, Callable[[Image, Image, Actor], object]] = {
 
 class TestAuditTrail:
     @pytest.fixture
-    def two_images(
-        self, add_file: Callable[..., Taken], face_list: FaceList
-    ) -> tuple[Image, Image]:
+    def two_images(self, add_file: AddFile, face_list: FaceList) -> tuple[Image, Image]:
         """An accepted image and a rejected file."""
         FaceList.objects.create(environment="local", persona_id="lst_other")
         return add_file().image, add_file("a.txt", b"a").image
@@ -199,7 +192,7 @@ class TestAuditTrail:
         assert ([list(table.all()) for table in tables], stored_files(media)) == before
 
     def test_audit_rows_name_import_hash_reason_and_count(
-        self, draft: Import, actor: Actor, add_file: Callable[..., Taken]
+        self, draft: Import, actor: Actor, add_file: AddFile
     ) -> None:
         image, rejected = add_file().image, add_file("a.txt", b"a").image
         intake.remove(image, actor)
@@ -221,9 +214,7 @@ class TestAuditTrail:
             ("import.discarded", "import", str(draft.pk), {"destroyed": 0}),
         ]
 
-    def test_audit_rows_hold_no_file_name(
-        self, add_file: Callable[..., Taken], actor: Actor
-    ) -> None:
+    def test_audit_rows_hold_no_file_name(self, add_file: AddFile, actor: Actor) -> None:
         """A file name can be a person's name, and the trail outlives the image."""
         image = add_file("Erika Mustermann.jpg").image
         add_file("Erika Mustermann.jpg", b"bad")

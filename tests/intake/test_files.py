@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +13,7 @@ from importers import intake
 from importers.audit import Actor
 from importers.intake import Taken
 from importers.models import FaceList, Image, Import
+from tests.support.makers import AddFile
 from tests.support.pictures import draw, draw_largest
 from tests.support.stored_files import stored_files
 from tests.support.trail import actions, breaks
@@ -21,9 +21,7 @@ from tests.support.trail import actions, breaks
 STORED_NAME = r"imports/{import_id}/[0-9a-f]{{32}}\.{extension}"
 
 
-def test_row_records_name_size_hash_format_and_pixels(
-    add_file: Callable[..., Taken], draft: Import
-) -> None:
+def test_row_records_name_size_hash_format_and_pixels(add_file: AddFile, draft: Import) -> None:
     data = draw(7, size=(300, 240))
     received = add_file("Maya Okafor.jpg", data)
     image = Image.objects.get()
@@ -38,7 +36,7 @@ def test_row_records_name_size_hash_format_and_pixels(
     assert image.destroyed_at is None
 
 
-def test_storage_key_is_random(add_file: Callable[..., Taken], draft: Import) -> None:
+def test_storage_key_is_random(add_file: AddFile, draft: Import) -> None:
     one, other = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
     pattern = STORED_NAME.format(import_id=draft.pk, extension="jpg")
     for image in (one, other):
@@ -48,7 +46,7 @@ def test_storage_key_is_random(add_file: Callable[..., Taken], draft: Import) ->
     assert one.storage_key != other.storage_key
 
 
-def test_format_comes_from_the_bytes_not_the_name(add_file: Callable[..., Taken]) -> None:
+def test_format_comes_from_the_bytes_not_the_name(add_file: AddFile) -> None:
     image = add_file("face.png", draw()).image
     assert (image.format, image.content_type) == ("JPEG", "image/jpeg")
     assert image.storage_key.endswith(".jpg")
@@ -57,7 +55,7 @@ def test_format_comes_from_the_bytes_not_the_name(add_file: Callable[..., Taken]
     assert other.storage_key.endswith(".png")
 
 
-def test_largest_allowed_image_is_stored_whole(add_file: Callable[..., Taken], media: Path) -> None:
+def test_largest_allowed_image_is_stored_whole(add_file: AddFile, media: Path) -> None:
     data = draw_largest()
     image = add_file("large.png", data).image
     assert image.byte_size == len(data) == 10_000_000
@@ -65,18 +63,14 @@ def test_largest_allowed_image_is_stored_whole(add_file: Callable[..., Taken], m
 
 
 class TestSameFileAgain:
-    def test_same_file_twice_changes_nothing(
-        self, add_file: Callable[..., Taken], media: Path
-    ) -> None:
+    def test_same_file_twice_changes_nothing(self, add_file: AddFile, media: Path) -> None:
         first = add_file("a.jpg")
         before = stored_files(media), list(Image.objects.values()), actions()
         second = add_file("a.jpg")
         assert second == Taken(first.image, new=False)
         assert (stored_files(media), list(Image.objects.values()), actions()) == before
 
-    def test_rejected_file_twice_has_one_row(
-        self, add_file: Callable[..., Taken], media: Path
-    ) -> None:
+    def test_rejected_file_twice_has_one_row(self, add_file: AddFile, media: Path) -> None:
         first = add_file("notes.txt", b"hello")
         second = add_file("notes.txt", b"hello")
         assert first.new
@@ -85,7 +79,7 @@ class TestSameFileAgain:
         assert actions().count("image.left_out") == 1
 
     def test_same_bytes_under_another_name_are_a_duplicate(
-        self, add_file: Callable[..., Taken], media: Path
+        self, add_file: AddFile, media: Path
     ) -> None:
         first = add_file("a.jpg").image
         received = add_file("b.jpg")
@@ -98,7 +92,7 @@ class TestSameFileAgain:
         assert list(stored_files(media)) == [first.storage_key]
 
     def test_same_name_with_other_bytes_is_another_image(
-        self, add_file: Callable[..., Taken], media: Path
+        self, add_file: AddFile, media: Path
     ) -> None:
         keys = {
             add_file("a.jpg", draw(1)).image.storage_key,
@@ -108,7 +102,7 @@ class TestSameFileAgain:
         assert len(keys) == 2
 
     def test_same_file_is_accepted_in_another_import(
-        self, add_file: Callable[..., Taken], face_list: FaceList, actor: Actor
+        self, add_file: AddFile, face_list: FaceList, actor: Actor
     ) -> None:
         add_file("a.jpg")
         other = intake.open_draft(face_list, actor)
@@ -117,7 +111,7 @@ class TestSameFileAgain:
         assert Image.objects.filter(state=Image.State.ACCEPTED).count() == 2
 
     def test_duplicate_is_accepted_once_the_first_is_removed(
-        self, add_file: Callable[..., Taken], actor: Actor, media: Path
+        self, add_file: AddFile, actor: Actor, media: Path
     ) -> None:
         intake.remove(add_file("a.jpg").image, actor)
         image = add_file("b.jpg").image
@@ -187,7 +181,7 @@ def rejected_files() -> dict[str, tuple[bytes, str]]:
 class TestRejection:
     @pytest.mark.parametrize("code", rejected_files())
     def test_rejected_file_has_a_reason_and_no_stored_file(
-        self, code: str, add_file: Callable[..., Taken], draft: Import, media: Path
+        self, code: str, add_file: AddFile, draft: Import, media: Path
     ) -> None:
         data, sentence = rejected_files()[code]
         received = add_file("some name.jpg", data)
@@ -209,15 +203,13 @@ class TestRejection:
         assert (image.reason, image.byte_size, image.sha256) == ("too_large", 4_000_000_000, "")
         assert image.explanation == "The file is 4000.0 MB; at most 10 MB is taken."
 
-    def test_rejected_files_of_one_name_have_a_row_each(
-        self, add_file: Callable[..., Taken]
-    ) -> None:
+    def test_rejected_files_of_one_name_have_a_row_each(self, add_file: AddFile) -> None:
         add_file("a.jpg", b"one")
         add_file("a.jpg", b"two")
         assert Image.objects.count() == 2
 
     def test_rejected_file_leaves_accepted_images_alone(
-        self, add_file: Callable[..., Taken], media: Path
+        self, add_file: AddFile, media: Path
     ) -> None:
         good = add_file("good.jpg").image
         add_file("bad.jpg", b"bad")
@@ -260,7 +252,7 @@ class TestNames:
     @pytest.mark.parametrize("data", [draw(), b"not a picture"], ids=["accepted", "rejected"])
     @pytest.mark.parametrize("name", NAMES, ids=ascii)
     def test_file_name_is_kept_and_never_used_as_a_path(
-        self, name: str, data: bytes, add_file: Callable[..., Taken], media: Path, tmp_path: Path
+        self, name: str, data: bytes, add_file: AddFile, media: Path, tmp_path: Path
     ) -> None:
         before = stored_files(tmp_path)
         image = Image.objects.get(pk=add_file(name, data).image.pk)
@@ -269,7 +261,7 @@ class TestNames:
         assert new == ({f"media/{image.storage_key}"} if image.storage_key else set())
 
     @pytest.mark.parametrize(
-        ("name_given", "kept"),
+        ("typed", "kept"),
         [
             ("", "(no name)"),
             ("a.jpg\x00.php", "a.jpg\ufffd.php"),
@@ -280,13 +272,13 @@ class TestNames:
         ids=["empty", "NUL", "lone surrogate", "10,000 letters", "10,000 bytes"],
     )
     def test_name_that_no_database_can_hold_is_cleaned(
-        self, name_given: str, kept: str, add_file: Callable[..., Taken], media: Path
+        self, typed: str, kept: str, add_file: AddFile, media: Path
     ) -> None:
-        received = add_file(name_given)
+        received = add_file(typed)
         assert Image.objects.get().original_name == kept
-        assert add_file(name_given) == Taken(received.image, new=False)
+        assert add_file(typed) == Taken(received.image, new=False)
         assert list(stored_files(media)) == [received.image.storage_key]
 
-    def test_two_spellings_of_a_name_are_two_names(self, add_file: Callable[..., Taken]) -> None:
+    def test_two_spellings_of_a_name_are_two_names(self, add_file: AddFile) -> None:
         add_file("Zu\u0308rich.jpg")
         assert add_file("Z\u00fcrich.jpg").image.reason == "duplicate"

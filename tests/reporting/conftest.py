@@ -1,6 +1,5 @@
 """Imports for the history."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,9 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from importers.models import FaceList, Image, Import
+from tests.support.makers import MakeImports
 from tests.support.people import PASSWORD
-
-MakeImports = Callable[..., list[Import]]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The history of imports: its filters, pages and totals."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -12,9 +11,9 @@ from importers.history import PAGE_SIZE
 from importers.models import Batch, FaceList, Import
 from tests.support.history import csv_rows, history_page, page_link, shown_imports
 from tests.support.image_rows import add_mixed_rows, add_rows
+from tests.support.makers import MakeImports
 
 pytestmark = pytest.mark.django_db
-MakeImports = Callable[..., list[Import]]
 
 
 class TestFilters:

@@ -1,6 +1,5 @@
 """The CSV of the history."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +10,9 @@ from django.test import Client
 from importers.history import CSV_COLUMNS
 from importers.models import AuditEvent, FaceList, Import
 from tests.support.history import csv_rows, history_page
+from tests.support.makers import MakeImports
 
 pytestmark = pytest.mark.django_db
-MakeImports = Callable[..., list[Import]]
 
 
 def test_csv_has_the_promised_columns(

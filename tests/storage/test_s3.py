@@ -4,7 +4,6 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -20,11 +19,12 @@ from django.urls import reverse
 
 from importers import faces, intake
 from importers.audit import Actor
-from importers.intake import StorageTrouble, Taken
+from importers.intake import StorageTrouble
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
 from tests.support.attestations import submit
 from tests.support.forwarding import forward
+from tests.support.makers import AddFile
 from tests.support.pictures import draw, draw_largest
 from tests.support.s3 import KEY_ID, S3, SECRET, record_requests
 
@@ -33,14 +33,12 @@ pytestmark = pytest.mark.django_db
 
 class TestImages:
     def test_accepted_image_is_stored_in_the_bucket_unchanged(
-        self, s3: S3, add_file: Callable[..., Taken]
+        self, s3: S3, add_file: AddFile
     ) -> None:
         image = add_file(data=draw(7)).image
         assert s3.objects() == {f"consentry/{image.storage_key}": draw(7)}
 
-    def test_stored_image_is_shown_unchanged(
-        self, s3: S3, add_file: Callable[..., Taken], actor: Actor
-    ) -> None:
+    def test_stored_image_is_shown_unchanged(self, s3: S3, add_file: AddFile, actor: Actor) -> None:
         image = add_file(data=draw(7)).image
         assert faces.show(image, actor) == draw(7)
         assert faces.show_small(image, actor)[:2] == b"\xff\xd8"
@@ -48,7 +46,7 @@ class TestImages:
     def test_stored_image_reaches_persona_unchanged(
         self,
         s3: S3,
-        add_file: Callable[..., Taken],
+        add_file: AddFile,
         draft: Import,
         actor: Actor,
         persona: LocalPersona,
@@ -62,7 +60,7 @@ class TestImages:
         assert Batch.objects.get().state == Batch.State.DONE
 
     def test_removal_and_discard_leave_nothing_in_the_bucket(
-        self, s3: S3, add_file: Callable[..., Taken], draft: Import, actor: Actor
+        self, s3: S3, add_file: AddFile, draft: Import, actor: Actor
     ) -> None:
         first, second = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
         intake.remove(first, actor)
@@ -72,7 +70,7 @@ class TestImages:
         assert Image.objects.get().destroyed_at is not None
 
     def test_destruction_removes_every_version(
-        self, s3: S3, add_file: Callable[..., Taken], draft: Import, actor: Actor
+        self, s3: S3, add_file: AddFile, draft: Import, actor: Actor
     ) -> None:
         enabled: Any = {"Status": "Enabled"}
         s3.client.put_bucket_versioning(Bucket="faces", VersioningConfiguration=enabled)
@@ -85,7 +83,7 @@ class TestImages:
     def test_bucket_works_without_a_prefix(
         self,
         s3: S3,
-        add_file: Callable[..., Taken],
+        add_file: AddFile,
         draft: Import,
         actor: Actor,
         monkeypatch: pytest.MonkeyPatch,
@@ -101,7 +99,7 @@ class TestImages:
 
 class TestPrivacy:
     def test_object_key_is_random_and_metadata_is_not_personal(
-        self, s3: S3, add_file: Callable[..., Taken], draft: Import
+        self, s3: S3, add_file: AddFile, draft: Import
     ) -> None:
         add_file("Maya Okafor.jpg")
         (key,) = s3.objects()
@@ -111,9 +109,7 @@ class TestPrivacy:
         assert (head["ContentType"], head["CacheControl"]) == ("image/jpeg", "no-store")
         assert "Maya" not in str(head)
 
-    def test_object_is_readable_only_by_its_owner(
-        self, s3: S3, add_file: Callable[..., Taken]
-    ) -> None:
+    def test_object_is_readable_only_by_its_owner(self, s3: S3, add_file: AddFile) -> None:
         sent = record_requests()
         add_file()
         (key,) = s3.objects()
@@ -123,7 +119,7 @@ class TestPrivacy:
         assert not [name for _, request in sent for name in request.headers if "acl" in name]
 
     def test_credentials_are_never_logged(
-        self, outage: None, add_file: Callable[..., Taken], caplog: pytest.LogCaptureFixture
+        self, outage: None, add_file: AddFile, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
         with pytest.raises(StorageTrouble) as caught:
@@ -134,9 +130,7 @@ class TestPrivacy:
 
 
 class TestRequests:
-    def test_image_takes_one_put_and_one_get(
-        self, s3: S3, add_file: Callable[..., Taken], actor: Actor
-    ) -> None:
+    def test_image_takes_one_put_and_one_get(self, s3: S3, add_file: AddFile, actor: Actor) -> None:
         """A multipart upload could leave parts behind unseen."""
         data = draw_largest()
         sent = record_requests()
@@ -145,9 +139,7 @@ class TestRequests:
         assert faces.show(image, actor) == data
         assert [method for method, _ in sent] == ["PUT", "GET"]
 
-    def test_upload_signature_covers_the_bytes_over_tls(
-        self, s3: S3, add_file: Callable[..., Taken]
-    ) -> None:
+    def test_upload_signature_covers_the_bytes_over_tls(self, s3: S3, add_file: AddFile) -> None:
         """S3 itself refuses a body that changed on its way, with every S3-compatible server."""
         s3.point_to(s3.silent_url.replace("http:", "https:"))
         sent = record_requests()
@@ -167,7 +159,7 @@ class TestSweeping:
         return default_storage.save(f"imports/{draft.pk}/{'0' * 32}.jpg", ContentFile(draw(4)))
 
     @pytest.fixture
-    def kept(self, s3: S3, add_file: Callable[..., Taken]) -> str:
+    def kept(self, s3: S3, add_file: AddFile) -> str:
         return f"consentry/{add_file().image.storage_key}"
 
     def test_sweep_removes_only_files_without_a_row(

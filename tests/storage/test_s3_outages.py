@@ -13,20 +13,19 @@ from importers import intake
 from importers.audit import Actor
 from importers.forwarding import worker
 from importers.forwarding.send import send_next
-from importers.intake import StorageTrouble, Taken
+from importers.intake import StorageTrouble
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Image, Import
 from tests.support.attestations import submit
 from tests.support.forwarding import forward, time_passes
+from tests.support.makers import AddFile
 from tests.support.s3 import NO_SUCH_FILE, S3, fixed_response
 
 pytestmark = pytest.mark.django_db
 
 
 class TestOutage:
-    def test_upload_during_an_outage_stores_nothing(
-        self, outage: None, add_file: Callable[..., Taken]
-    ) -> None:
+    def test_upload_during_an_outage_stores_nothing(self, outage: None, add_file: AddFile) -> None:
         with pytest.raises(StorageTrouble):
             add_file()
         assert not Image.objects.exists()
@@ -57,7 +56,7 @@ class TestOutage:
     def test_batch_waits_and_resumes_when_s3_is_back(
         self,
         s3: S3,
-        add_file: Callable[..., Taken],
+        add_file: AddFile,
         draft: Import,
         actor: Actor,
         persona: LocalPersona,
@@ -105,7 +104,7 @@ class TestMissing:
         default_storage.delete(NO_SUCH_FILE)
 
     def test_missing_bucket_is_not_a_missing_image(
-        self, s3: S3, add_file: Callable[..., Taken], actor: Actor
+        self, s3: S3, add_file: AddFile, actor: Actor
     ) -> None:
         """Otherwise a mistyped bucket name would make every batch fail."""
         image = add_file().image

@@ -3,30 +3,28 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from importers.intake import StorageTrouble, Taken
+from importers.intake import StorageTrouble
 from importers.models import Image
 from importers.storage import DurableFileStorage
+from tests.support.makers import AddFile
 from tests.support.pictures import draw
 from tests.support.stored_files import stored_files
 from tests.support.trail import actions
 
 
-def test_accepted_file_is_stored_unchanged(add_file: Callable[..., Taken], media: Path) -> None:
+def test_accepted_file_is_stored_unchanged(add_file: AddFile, media: Path) -> None:
     data = draw(7)
     image = add_file("Maya.jpg", data).image
     assert stored_files(media) == {image.storage_key: data}
 
 
-def test_stored_file_is_readable_only_by_the_server(
-    add_file: Callable[..., Taken], media: Path
-) -> None:
+def test_stored_file_is_readable_only_by_the_server(add_file: AddFile, media: Path) -> None:
     umask = os.umask(0)
     try:
         stored = media / add_file().image.storage_key
@@ -38,7 +36,7 @@ def test_stored_file_is_readable_only_by_the_server(
 
 
 def test_file_and_folders_are_flushed_before_the_row(
-    add_file: Callable[..., Taken], media: Path, monkeypatch: pytest.MonkeyPatch
+    add_file: AddFile, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed: set[int] = set()
     rows: set[int] = set()
@@ -71,7 +69,7 @@ def use_full_disk(settings: Settings, media: Path) -> None:
 
 
 def test_full_disk_leaves_neither_row_nor_file(
-    add_file: Callable[..., Taken], settings: Settings, media: Path
+    add_file: AddFile, settings: Settings, media: Path
 ) -> None:
     use_full_disk(settings, media)
     before = actions()
@@ -84,7 +82,7 @@ def test_full_disk_leaves_neither_row_nor_file(
 
 
 def test_file_is_accepted_again_after_a_full_disk(
-    add_file: Callable[..., Taken], settings: Settings, media: Path
+    add_file: AddFile, settings: Settings, media: Path
 ) -> None:
     kept = settings.STORAGES
     use_full_disk(settings, media)
@@ -96,7 +94,7 @@ def test_file_is_accepted_again_after_a_full_disk(
 
 
 def test_unusable_folder_leaves_neither_row_nor_file(
-    add_file: Callable[..., Taken], media: Path, tmp_path: Path
+    add_file: AddFile, media: Path, tmp_path: Path
 ) -> None:
     media.write_text("not a folder")
     before = stored_files(tmp_path)
@@ -106,6 +104,6 @@ def test_unusable_folder_leaves_neither_row_nor_file(
     assert not Image.objects.exists()
 
 
-def test_rejected_file_needs_no_storage(add_file: Callable[..., Taken], media: Path) -> None:
+def test_rejected_file_needs_no_storage(add_file: AddFile, media: Path) -> None:
     media.write_text("not a folder")
     assert add_file("a.txt", b"a").image.reason == "not_jpeg_or_png"

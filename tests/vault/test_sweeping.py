@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from django.db.models.functions import Now
 
 from importers import intake
 from importers.audit import Actor
-from importers.intake import Taken
 from importers.models import FaceList, Import
 from tests.support.attestations import submit
+from tests.support.makers import AddFile
 from tests.support.pictures import draw
 from tests.support.stored_files import stored_files
 
@@ -26,7 +25,7 @@ def make_two_hours_old(path: Path) -> None:
 
 
 def test_sweep_removes_a_file_that_a_crash_left(
-    add_file: Callable[..., Taken], draft: Import, media: Path
+    add_file: AddFile, draft: Import, media: Path
 ) -> None:
     kept = add_file().image
     orphan = default_storage.save(
@@ -38,7 +37,7 @@ def test_sweep_removes_a_file_that_a_crash_left(
 
 
 def test_submission_sweeps_the_draft(
-    add_file: Callable[..., Taken], draft: Import, actor: Actor, media: Path
+    add_file: AddFile, draft: Import, actor: Actor, media: Path
 ) -> None:
     kept = add_file().image
     default_storage.save(f"imports/{draft.pk}/orphan.jpg", SimpleUploadedFile("x", b"x"))
@@ -47,7 +46,7 @@ def test_submission_sweeps_the_draft(
 
 
 def test_sweep_leaves_other_imports_alone(
-    add_file: Callable[..., Taken], draft: Import, face_list: FaceList, actor: Actor
+    add_file: AddFile, draft: Import, face_list: FaceList, actor: Actor
 ) -> None:
     image = add_file().image
     intake.sweep(intake.open_draft(face_list, actor))
@@ -61,7 +60,7 @@ def test_sweep_accepts_an_import_without_stored_files(draft: Import) -> None:
 
 
 def test_worker_sweep_spares_files_that_may_be_arriving(
-    draft: Import, add_file: Callable[..., Taken], media: Path
+    draft: Import, add_file: AddFile, media: Path
 ) -> None:
     kept = add_file("kept.jpg").image
     folder = media / "imports" / str(draft.pk)
@@ -77,7 +76,7 @@ def test_worker_sweep_spares_files_that_may_be_arriving(
 
 @pytest.mark.parametrize("end", ["discarded", "signed"])
 def test_worker_sweeps_an_old_draft_that_ended_recently(
-    draft: Import, add_file: Callable[..., Taken], actor: Actor, media: Path, end: str
+    draft: Import, add_file: AddFile, actor: Actor, media: Path, end: str
 ) -> None:
     """A storage outage at that moment leaves a file behind."""
     add_file()

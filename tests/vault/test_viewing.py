@@ -1,6 +1,5 @@
 """Showing a face; each view is recorded."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,13 +8,13 @@ from django.core.files.storage import default_storage
 
 from importers import faces
 from importers.audit import Actor
-from importers.intake import Taken
 from importers.models import AuditEvent, Image, Import
+from tests.support.makers import AddFile
 from tests.support.pictures import draw
 
 
 @pytest.fixture
-def image(add_file: Callable[..., Taken]) -> Image:
+def image(add_file: AddFile) -> Image:
     return add_file().image
 
 
@@ -63,7 +62,7 @@ def test_view_after_ten_minutes_is_recorded_again(image: Image, actor: Actor) ->
 
 
 def test_each_person_and_each_face_has_its_own_view(
-    image: Image, actor: Actor, add_file: Callable[..., Taken]
+    image: Image, actor: Actor, add_file: AddFile
 ) -> None:
     colleague = Actor.of_user(User.objects.create_user("colleague"), address="", sign_in_method="")
     faces.show(image, actor)

@@ -1,7 +1,5 @@
 """Imports in the states that a page shows."""
 
-from collections.abc import Callable
-
 import pytest
 from pytest_django import Settings
 
@@ -9,8 +7,7 @@ from importers.audit import Actor
 from importers.forwarding import worker
 from importers.models import FaceList, Import
 from tests.support.attestations import submit
-
-MakeDraft = Callable[..., Import]
+from tests.support.makers import MakeDraft
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from tests.support.pictures import draw
 from tests.support.trail import actions
 
 pytestmark = pytest.mark.django_db
+CHANGED_SINCE = "changed after this page was shown"
 SHOWN = ("statement_version", "manifest_sha256", "shown_list")
 
 
@@ -132,7 +133,7 @@ def test_images_changed_in_another_tab_block_signing(
     response = attest(signed_in, draft, shown)
     html = response.content.decode()
     assert response.status_code == 422
-    assert "changed after this page was shown" in words(html)
+    assert CHANGED_SINCE in words(html)
     assert ANSWERS.purpose in html
     assert values_of(html, "typed_name") != [ANSWERS.typed_name], "signed for something else"
     assert not re.search(r'name="attested"[^>]*checked', html)
@@ -151,7 +152,7 @@ def test_list_changed_in_another_tab_blocks_signing(
     response = attest(signed_in, draft, shown)
     html = response.content.decode()
     assert response.status_code == 422
-    assert "changed after this page was shown" in words(html)
+    assert CHANGED_SINCE in words(html)
     assert not Attestation.objects.exists()
     attest(signed_in, draft, html)
     assert Attestation.objects.get().list_persona_id == "lst_2"
@@ -163,7 +164,7 @@ def test_new_statement_must_be_shown_before_signing(signed_in: Client, draft: Im
     response = attest(signed_in, draft, shown)
     html = response.content.decode()
     assert response.status_code == 422
-    assert "changed after this page was shown" in words(html)
+    assert CHANGED_SINCE in words(html)
     assert "A new and stricter wording." in html
     assert not Attestation.objects.exists()
     attest(signed_in, draft, html)

@@ -1,7 +1,6 @@
 """The page of a draft: opening it, reviewing and changing its images, discarding it."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ from importers.models import (
 )
 from tests.support.attestations import submit
 from tests.support.image_rows import add_rows
+from tests.support.makers import MakeDraft
 from tests.support.pages import page_of, values_of, words, words_of
 from tests.support.stored_files import stored_files
 from tests.support.trail import actions
 
 pytestmark = pytest.mark.django_db
-MakeDraft = Callable[..., Import]
 TO_CONTENTS = {"HX-Request": "true", "HX-Target": "contents"}
 
 

@@ -110,6 +110,8 @@ class TestRetry:
 class TestDecision:
     """A batch that several importers could belong to waits for a person."""
 
+    NOT_WAITING = "does not wait for that decision"
+
     @pytest.fixture
     def batch(self, submitted: Import) -> Batch:
         batch = submitted.batches.get()
@@ -168,10 +170,10 @@ class TestDecision:
     def test_invalid_choice_decides_nothing(
         self, importer: str, signed_in: Client, batch: Batch
     ) -> None:
-        assert "does not wait for that decision" in self.choose(signed_in, batch, importer)
+        assert self.NOT_WAITING in self.choose(signed_in, batch, importer)
         assert (batch.state, batch.problem) == (Batch.State.FAILED, "ambiguous")
 
     def test_second_decision_changes_nothing(self, signed_in: Client, batch: Batch) -> None:
         self.choose(signed_in, batch, "mprt_a")
-        assert "does not wait for that decision" in self.choose(signed_in, batch, "none")
+        assert self.NOT_WAITING in self.choose(signed_in, batch, "none")
         assert batch.importer_id == "mprt_a"

@@ -1,6 +1,5 @@
 """Serving an image and its thumbnail; each view of a face is recorded."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -23,11 +22,11 @@ from importers.models import (
     Image,
     Import,
 )
+from tests.support.makers import MakeDraft
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
 
 pytestmark = pytest.mark.django_db
-MakeDraft = Callable[..., Import]
 
 
 @pytest.fixture

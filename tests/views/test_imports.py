@@ -1,7 +1,6 @@
 """The page of a submitted import: its notices and its record."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -23,10 +22,10 @@ from importers.models import (
     Worker,
 )
 from tests.support.attestations import ANSWERS, submit
+from tests.support.makers import MakeDraft
 from tests.support.pages import codes, page_of, states, words
 
 pytestmark = pytest.mark.django_db
-MakeDraft = Callable[..., Import]
 
 
 class TestNotices:

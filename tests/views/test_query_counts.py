@@ -1,6 +1,5 @@
 """The number of database queries of a page does not grow with its rows."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from importers.models import Batch, FaceList, Image, Import
 from tests.support.image_rows import add_mixed_rows
+from tests.support.makers import MakeImports
 
 pytestmark = pytest.mark.django_db
-MakeImports = Callable[..., list[Import]]
 
 
 def count_queries(client: Client, path: str) -> int:

@@ -289,10 +289,8 @@ def test_every_response_has_security_headers(kind: str, signed_in: Client, draft
     check_headers(response)
     if kind != "static":
         assert "no-store" in response.headers["Cache-Control"]
-    if kind not in (
-        "static",
-        "unknown host",
-    ):  # sent before that middleware; the CSP forbids framing too
+    # These two are sent before that middleware; the CSP forbids framing too.
+    if kind not in ("static", "unknown host"):
         assert response.headers["X-Frame-Options"] == "DENY"
 
 
