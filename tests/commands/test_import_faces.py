@@ -18,13 +18,7 @@ from importers.images import MOST_BYTES
 from importers.local_persona import LocalPersona
 from importers.management.commands import import_faces as command
 from importers.management.commands.import_faces import TEMPLATE
-from importers.models import (
-    Attestation,
-    AuditEvent,
-    Batch,
-    Image,
-    Import,
-)
+from importers.models import Attestation, AuditEvent, Batch, Image, Import
 from tests.support.forwarding import environment_beside, forward
 from tests.support.import_faces import import_faces
 from tests.support.pictures import draw

@@ -10,12 +10,7 @@ from django.contrib.auth.models import User
 from importers import connection, pacing
 from importers.local_persona import LocalPersona
 from importers.management.commands.import_faces import TEMPLATE
-from importers.models import (
-    Attestation,
-    FaceList,
-    Import,
-    PersonaLine,
-)
+from importers.models import Attestation, FaceList, Import, PersonaLine
 from tests.support.import_faces import import_faces, sent_batches
 from tests.support.pictures import draw
 

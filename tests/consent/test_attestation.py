@@ -10,11 +10,7 @@ from django.db import IntegrityError
 
 from importers import audit, consent, intake
 from importers.audit import Actor
-from importers.consent import (
-    AlreadySealed,
-    DraftChanged,
-    NothingToSend,
-)
+from importers.consent import AlreadySealed, DraftChanged, NothingToSend
 from importers.models import Attestation, AuditEvent, FaceList, Import, Statement
 from tests.support.attestations import ANSWERS, sign
 from tests.support.makers import MakeDraft

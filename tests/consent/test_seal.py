@@ -8,9 +8,7 @@ from django.contrib.auth.models import User
 
 from importers import consent
 from importers.audit import Actor
-from importers.consent import (
-    SealBroken,
-)
+from importers.consent import SealBroken
 from importers.models import Attestation, FaceList, Image, Import
 from tests.support.attestations import ANSWERS, sign
 from tests.support.makers import MakeDraft

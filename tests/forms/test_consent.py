@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 
 from importers import consent
-from importers.consent import (
-    Answers,
-    Shown,
-)
+from importers.consent import Answers, Shown
 from importers.forms import AttestationForm, ShownForm
 from importers.models import Statement
 

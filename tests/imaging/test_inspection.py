@@ -11,15 +11,7 @@ from PIL import Image
 from importers import images
 from importers.images import Facts, LeftOut
 from tests.support.inspections import rejection
-from tests.support.pictures import (
-    black_png,
-    black_png_of,
-    decode,
-    draw,
-    encode,
-    exif,
-    noise,
-)
+from tests.support.pictures import black_png, black_png_of, decode, draw, encode, exif, noise
 
 # Pillow warns about odd metadata and many pixels but refuses nothing, so we ignore it.
 pytestmark = [

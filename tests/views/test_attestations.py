@@ -12,14 +12,7 @@ from django.urls import reverse
 from importers import consent, intake
 from importers.audit import Actor
 from importers.consent import Answers
-from importers.models import (
-    Attestation,
-    Batch,
-    FaceList,
-    Image,
-    Import,
-    Statement,
-)
+from importers.models import Attestation, Batch, FaceList, Image, Import, Statement
 from tests.support.attestations import ANSWERS
 from tests.support.image_rows import add_rows
 from tests.support.pages import page_of, values_of, words, words_of

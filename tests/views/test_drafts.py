@@ -12,13 +12,7 @@ from pytest_django import Settings
 
 from importers import consent
 from importers.audit import Actor
-from importers.models import (
-    AuditEvent,
-    Environment,
-    FaceList,
-    Image,
-    Import,
-)
+from importers.models import AuditEvent, Environment, FaceList, Image, Import
 from tests.support.attestations import submit
 from tests.support.image_rows import add_rows
 from tests.support.makers import MakeDraft

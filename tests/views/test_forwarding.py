@@ -9,12 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from importers.local_persona import LocalPersona
-from importers.models import (
-    AuditEvent,
-    Batch,
-    FaceList,
-    Import,
-)
+from importers.models import AuditEvent, Batch, FaceList, Import
 from tests.support.forwarding import forward
 from tests.support.pages import codes, page_of, states, words, words_of
 

@@ -16,12 +16,7 @@ from django.urls import reverse
 from PIL import Image as Picture
 
 from importers import faces
-from importers.models import (
-    AuditEvent,
-    FaceList,
-    Image,
-    Import,
-)
+from importers.models import AuditEvent, FaceList, Image, Import
 from tests.support.makers import MakeDraft
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw

@@ -12,15 +12,7 @@ from pytest_django import Settings
 from importers.audit import Actor
 from importers.forwarding import worker
 from importers.local_persona import LocalPersona
-from importers.models import (
-    Attestation,
-    Batch,
-    FaceList,
-    Image,
-    Import,
-    PersonaLine,
-    Worker,
-)
+from importers.models import Attestation, Batch, FaceList, Image, Import, PersonaLine, Worker
 from tests.support.attestations import ANSWERS, submit
 from tests.support.makers import MakeDraft
 from tests.support.pages import codes, page_of, states, words

@@ -14,15 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from importers.forwarding import worker
 from importers.local_persona import LocalPersona
-from importers.models import (
-    AuditEvent,
-    Batch,
-    FaceList,
-    Image,
-    Import,
-    PersonaLine,
-    Worker,
-)
+from importers.models import AuditEvent, Batch, FaceList, Image, Import, PersonaLine, Worker
 from tests.support.forwarding import forward
 from tests.support.pages import codes, page_of, states, words, words_of
 

@@ -9,10 +9,7 @@ from pytest_django import Settings
 
 from importers.audit import Actor
 from importers.images import MOST_BYTES
-from importers.models import (
-    Image,
-    Import,
-)
+from importers.models import Image, Import
 from importers.templatetags.consentry import file_name
 from tests.support.attestations import submit
 from tests.support.pages import page_of, upload, upload_by_form, words, words_of
