@@ -1,7 +1,7 @@
-"""What the tests share: people, pictures that they draw themselves, Local Persona, a browser."""
+"""Shared fixtures: people, lists, drafts, Local Persona, a browser."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection as database
 from django.test import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -18,12 +18,14 @@ from importers import intake
 from importers.audit import Actor
 from importers.intake import Taken
 from importers.local_persona import LocalPersona
-from importers.models import Environment, FaceList, Import
+from importers.models import AuditEvent, Environment, FaceList, Import
 from tests.support.attestations import submit
 from tests.support.forwarding import Clock
+from tests.support.makers import AddFile, MakeDraft, MakeImports
 from tests.support.people import PASSWORD, sign_in
 from tests.support.pictures import draw
 from tests.support.postgresql import postgresql_url
+from tests.support.trail import write_five_rows
 
 __all__ = ["postgresql_url"]
 
@@ -34,12 +36,12 @@ CHROMIUM_SWITCHES = [
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only what works on rows is run again: no page, no browser."""
+    """On PostgreSQL run only the tests that work on rows: no page, no browser."""
     if database.vendor == "sqlite":
         return
-    again = [item for item in items if works_on_rows(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in again])
-    items[:] = again
+    selected = [item for item in items if works_on_rows(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in selected])
+    items[:] = selected
 
 
 def works_on_rows(item: pytest.Item) -> bool:
@@ -50,7 +52,7 @@ def works_on_rows(item: pytest.Item) -> bool:
 
 @pytest.fixture(autouse=True)
 def media(settings: Settings, tmp_path: Path) -> Path:
-    """A test's images lie in a folder of its own, and refused sign-ins do not add up."""
+    """Give each test its own folder of images, an empty cache and a fast password hasher."""
     folder = tmp_path / "media"
     backend = {"BACKEND": "importers.storage.DurableFileStorage"}
     settings.STORAGES = settings.STORAGES | {
@@ -64,7 +66,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def persona(settings: Settings) -> Iterator[LocalPersona]:
-    """Local Persona, over real HTTP, that answers at once and to which the settings lead."""
+    """Local Persona over real HTTP, without delay; the settings point to it."""
     with LocalPersona(delay=0) as server:
         settings.PERSONA_BASE_URL = server.url
         settings.PERSONA_IS_LOCAL = True
@@ -84,15 +86,24 @@ def actor(officer: User) -> Actor:
 
 
 @pytest.fixture
+def chain(actor: Actor, face_list: FaceList) -> list[AuditEvent]:
+    """An audit trail of five rows."""
+    return write_five_rows(actor, face_list)
+
+
+@pytest.fixture
 def signed_in(client: Client, officer: User) -> Client:
-    """Signed in by the form: `force_login` comes from no address, which the audit trail needs."""
+    """A client signed in by the form, because the audit trail needs an address.
+
+    `force_login` has none.
+    """
     client.post("/account/login/", {"login": officer.username, "password": PASSWORD})
     return client
 
 
 @pytest.fixture
 def face_list(db: None) -> FaceList:
-    """A list that Persona does not know: see `known_list`."""
+    """A list that Persona does not know; compare `known_list`."""
     return FaceList.objects.create(
         environment=Environment.LOCAL, persona_id="lst_unknown", name="Confirmed fraud"
     )
@@ -108,8 +119,8 @@ def known_list(db: None, persona: LocalPersona) -> FaceList:
 
 
 @pytest.fixture
-def make_draft(actor: Actor) -> Callable[..., Import]:
-    """A draft for a list, holding as many pictures as asked for."""
+def make_draft(actor: Actor) -> MakeDraft:
+    """Make a draft for a list with the given number of images."""
 
     def make(to: FaceList, images: int = 3, *, first_seed: int = 0) -> Import:
         draft = intake.open_draft(to, actor)
@@ -122,27 +133,36 @@ def make_draft(actor: Actor) -> Callable[..., Import]:
 
 
 @pytest.fixture
+def make_imports(officer: User, face_list: FaceList) -> MakeImports:
+    """Make the given number of imports without images; `values` are set on each."""
+
+    def make(count: int, **values: Any) -> list[Import]:
+        values = {"face_list": face_list, "created_by": officer} | values
+        return Import.objects.bulk_create(Import(**values) for _ in range(count))
+
+    return make
+
+
+@pytest.fixture
 def draft(face_list: FaceList, actor: Actor) -> Import:
-    """An empty one."""
+    """An empty draft."""
     return intake.open_draft(face_list, actor)
 
 
 @pytest.fixture
-def give(draft: Import, actor: Actor) -> Callable[..., Taken]:
-    """Gives one file to the draft."""
+def add_file(draft: Import, actor: Actor) -> AddFile:
+    """Add one file to the draft."""
 
-    def give(name: str = "face.jpg", data: bytes | None = None) -> Taken:
+    def add_file(name: str = "face.jpg", data: bytes | None = None) -> Taken:
         data = draw() if data is None else data
         return intake.take(draft, name, data, len(data), actor)
 
-    return give
+    return add_file
 
 
 @pytest.fixture
-def sent(
-    make_draft: Callable[..., Import], known_list: FaceList, actor: Actor, settings: Settings
-) -> Import:
-    """Three batches of one image each, which wait to be sent."""
+def sent(make_draft: MakeDraft, known_list: FaceList, actor: Actor, settings: Settings) -> Import:
+    """A submitted import: three batches of one image each, waiting to be sent."""
     settings.BATCH_MAX_IMAGES = 1
     return submit(make_draft(known_list), actor)
 
@@ -155,7 +175,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     executable = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    # Playwright runs an event loop in this thread, which Django would take for async code.
+    # Playwright runs an event loop in this thread, which Django would mistake for async code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_SWITCHES)
@@ -165,19 +185,19 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(live_server: LiveServer, officer: User, browser: Browser) -> Iterator[Page]:
-    """A page of someone signed in; the test fails if a script or the CSP complained."""
-    complaints: list[str] = []
+    """A page of a signed-in person; the test fails on any error of a script or the CSP."""
+    browser_errors: list[str] = []
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
     page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: _note(said, complaints))
+    page.on("pageerror", lambda error: browser_errors.append(str(error)))
+    page.on("console", lambda message: _record_error(message, browser_errors))
     sign_in(page)
     yield page
     context.close()
-    assert complaints == []
+    assert browser_errors == []
 
 
-def _note(said: Any, complaints: list[str]) -> None:
-    """An answer of 4xx that the page itself explains is no complaint."""
-    if said.type == "error" and not said.text.startswith("Failed to load resource"):
-        complaints.append(said.text)
+def _record_error(message: ConsoleMessage, browser_errors: list[str]) -> None:
+    """Record an error, unless it is a 4xx response that the page itself explains."""
+    if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        browser_errors.append(message.text)

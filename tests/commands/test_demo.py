@@ -1,4 +1,4 @@
-"""`manage.py demo`: its people, made once; and a port that is taken, said in a sentence."""
+"""`manage.py demo`: it creates people once and reports a port that is in use."""
 
 import socket
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def demo(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DEBUG on, a var/ of its own, and ports that were free a moment ago."""
+    """DEBUG, an empty folder for var/, and ports that were free just now."""
     settings.DEBUG = True
     settings.VAR_DIR = tmp_path
     monkeypatch.setenv("PORT", str(free_port()))
@@ -26,8 +26,8 @@ def demo(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
-    """The port of a program that listens."""
+def busy_port() -> Iterator[int]:
+    """The port of another program that listens."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -46,7 +46,7 @@ def refusal() -> str:
     return str(caught.value)
 
 
-def test_a_person_is_made_for_each_role() -> None:
+def test_demo_creates_a_person_for_each_role() -> None:
     run()
     names = {user.username: user.get_full_name() for user in User.objects.all()}
     assert names == {
@@ -59,30 +59,30 @@ def test_a_person_is_made_for_each_role() -> None:
     assert [user.username for user in User.objects.filter(is_staff=True)] == ["admin"]
 
 
-def test_what_it_prints_is_enough_to_sign_in(client: Client, tmp_path: Path) -> None:
+def test_printed_password_is_enough_to_sign_in(client: Client, tmp_path: Path) -> None:
     printed = run().split()
     password = printed[printed.index("Password") + 1]
     assert password == (tmp_path / "demo-password").read_text()
     assert len(password) >= 15
     for name in ("admin", "officer", "approver", "auditor"):
-        answer = client.post("/account/login/", {"login": name, "password": password})
-        assert answer.status_code == 302
+        response = client.post("/account/login/", {"login": name, "password": password})
+        assert response.status_code == 302
         assert client.get("/").context["user"].username == name
         client.post("/account/logout/")
 
 
-def test_it_prints_the_address_of_the_port_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_prints_the_address_of_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     monkeypatch.setenv("PORT", str(port))
     assert f"http://127.0.0.1:{port}\n" in run()
 
 
-def test_the_password_is_kept_from_others(tmp_path: Path) -> None:
+def test_password_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     run()
     assert (tmp_path / "demo-password").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_second_time_changes_nothing_and_ends_no_session(client: Client) -> None:
+def test_second_run_changes_nothing_and_keeps_sessions(client: Client) -> None:
     first = run()
     password = first.split()[first.split().index("Password") + 1]
     client.post("/account/login/", {"login": "officer", "password": password})
@@ -92,7 +92,7 @@ def test_a_second_time_changes_nothing_and_ends_no_session(client: Client) -> No
     assert client.get("/").status_code == 200
 
 
-def test_a_password_that_was_changed_is_set_back(client: Client, tmp_path: Path) -> None:
+def test_changed_password_is_reset(client: Client, tmp_path: Path) -> None:
     run()
     officer = User.objects.get(username="officer")
     officer.set_password("something else entirely")
@@ -102,7 +102,7 @@ def test_a_password_that_was_changed_is_set_back(client: Client, tmp_path: Path)
     assert officer.check_password((tmp_path / "demo-password").read_text())
 
 
-def test_it_refuses_outside_a_demo(settings: Settings, tmp_path: Path) -> None:
+def test_demo_refuses_without_debug(settings: Settings, tmp_path: Path) -> None:
     settings.DEBUG = False
     assert "set DEBUG=True" in refusal()
     assert not User.objects.exists()
@@ -113,27 +113,27 @@ def test_it_refuses_outside_a_demo(settings: Settings, tmp_path: Path) -> None:
     ("variable", "remedy"),
     [("PORT", "make run PORT="), ("LOCAL_PERSONA_PORT", "make run PERSONA_PORT=")],
 )
-def test_a_port_that_is_taken_is_said_in_one_sentence(
-    variable: str, remedy: str, taken: int, monkeypatch: pytest.MonkeyPatch
+def test_port_in_use_is_reported_in_one_sentence(
+    variable: str, remedy: str, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, str(taken))
-    told = refusal()
-    assert told.startswith(f"Port {taken} is taken by another program")
-    assert remedy in told
-    assert "\n" not in told
+    monkeypatch.setenv(variable, str(busy_port))
+    message = refusal()
+    assert message.startswith(f"Port {busy_port} is taken by another program")
+    assert remedy in message
+    assert "\n" not in message
     assert not User.objects.exists()
 
 
-def test_local_personas_port_is_not_needed_beside_the_real_one(
-    taken: int, monkeypatch: pytest.MonkeyPatch, settings: Settings
+def test_real_persona_does_not_need_the_local_port(
+    busy_port: int, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = "persona_sandbox_abc", False
-    monkeypatch.setenv("LOCAL_PERSONA_PORT", str(taken))
+    monkeypatch.setenv("LOCAL_PERSONA_PORT", str(busy_port))
     assert "Sign in" in run()
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "http", "-1", "8000.5"])
-def test_a_port_that_is_none_is_refused_by_its_variable(
+def test_invalid_port_is_reported_by_its_variable(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORT", value)

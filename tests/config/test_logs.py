@@ -1,4 +1,4 @@
-"""Logs: a line for people or JSON for machines, with the ids to follow a thing by."""
+"""Logs: one line for people or JSON for machines, with the ids to trace a request or batch."""
 
 import io
 import json
@@ -18,31 +18,32 @@ from django.test import Client
 from config import logs
 from importers.audit import Actor
 from importers.local_persona import LocalPersona
-from importers.models import Exchange, FaceList, Import
+from importers.models import Exchange, FaceList
 from tests.support.attestations import submit
 from tests.support.forwarding import forward
+from tests.support.makers import MakeDraft
 
-Lines = Callable[[], list[dict[str, Any]]]
+ReadLog = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
-    """What was logged as JSON, line by line."""
-    written = io.StringIO()
+def log_entries() -> Iterator[ReadLog]:
+    """Log as JSON, and return the log entries so far."""
+    stream = io.StringIO()
     logging.config.dictConfig(logs.configuration(as_json=True))
     handler = next(h for h in logging.root.handlers if type(h) is logging.StreamHandler)
-    handler.setStream(written)
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    handler.setStream(stream)
+    yield lambda: [json.loads(entry) for entry in stream.getvalue().splitlines()]
     logging.config.dictConfig(project.LOGGING)
 
 
 @pytest.mark.django_db
 class TestJson:
-    def test_names_the_batch_and_personas_id_of_the_request(
+    def test_json_names_the_batch_and_personas_request_id(
         self,
-        lines: Lines,
+        log_entries: ReadLog,
         persona: LocalPersona,
-        make_draft: Callable[..., Import],
+        make_draft: MakeDraft,
         known_list: FaceList,
         actor: Actor,
     ) -> None:
@@ -50,18 +51,18 @@ class TestJson:
         sent = submit(make_draft(known_list), actor)
         forward()
         batch = sent.batches.get()
-        refusal, step = [line for line in lines() if line.get("batch") == batch.pk]
+        refusal, step = [entry for entry in log_entries() if entry.get("batch") == batch.pk]
         assert refusal["request_id"] == Exchange.objects.get(batch=batch).request_id != ""
         assert (refusal["level"], refusal["status"]) == ("WARNING", 422)
         assert refusal["message"].startswith("POST /importer/list-item/faces: Persona answered 422")
         assert step["message"] == f"batch {batch.pk}: failed, refused"
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*\+00:00$", step["at"])
 
-    def test_names_no_file_no_person_and_no_search(
+    def test_json_names_no_file_person_or_search_term(
         self,
-        lines: Lines,
+        log_entries: ReadLog,
         persona: LocalPersona,
-        make_draft: Callable[..., Import],
+        make_draft: MakeDraft,
         known_list: FaceList,
         actor: Actor,
         signed_in: Client,
@@ -70,26 +71,26 @@ class TestJson:
         submit(make_draft(known_list), actor)
         forward()
         assert signed_in.get("/imports/99/?q=Jane+Doe").status_code == 404
-        told = json.dumps(lines())
-        assert "Not Found" in told
+        log = json.dumps(log_entries())
+        assert "Not Found" in log
         for secret in ("face-0", "officer", "Okafor", "Jane", persona.key):
-            assert secret not in told
+            assert secret not in log
 
-    def test_names_each_request_of_a_browser_as_its_answer_does(
-        self, lines: Lines, signed_in: Client
+    def test_json_carries_the_correlation_id_of_the_response(
+        self, log_entries: ReadLog, signed_in: Client
     ) -> None:
-        answers = [signed_in.get("/imports/99/") for _ in range(2)]
-        ids = [line["correlation_id"] for line in lines()]
-        assert ids == [answer.headers["Correlation-ID"] for answer in answers]
+        responses = [signed_in.get("/imports/99/") for _ in range(2)]
+        ids = [entry["correlation_id"] for entry in log_entries()]
+        assert ids == [response.headers["Correlation-ID"] for response in responses]
         assert len(set(ids)) == 2
 
-    def test_holds_one_line_for_a_message_of_many(self, lines: Lines) -> None:
+    def test_multi_line_message_is_one_json_line(self, log_entries: ReadLog) -> None:
         logging.getLogger("importers").warning("one\r\ntwo \x1b[31m")
-        assert [line["message"] for line in lines()] == ["one\r\ntwo \x1b[31m"]
+        assert [entry["message"] for entry in log_entries()] == ["one\r\ntwo \x1b[31m"]
 
 
 @pytest.mark.parametrize(("value", "as_json"), [("True", True), ("False", False), ("", False)])
-def test_the_switch_is_log_json(value: str, as_json: bool) -> None:
+def test_log_json_switches_the_format(value: str, as_json: bool) -> None:
     code = "import django; django.setup(); import logging; logging.getLogger('x').error('said')"
     run = subprocess.run(
         [sys.executable, "-c", code],
@@ -99,6 +100,6 @@ def test_the_switch_is_log_json(value: str, as_json: bool) -> None:
         text=True,
         check=True,
     )
-    (line,) = run.stderr.splitlines()
-    assert line.startswith("{") == as_json
-    assert "said" in line
+    (entry,) = run.stderr.splitlines()
+    assert entry.startswith("{") == as_json
+    assert "said" in entry

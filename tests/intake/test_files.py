@@ -1,214 +1,153 @@
-"""Files in, images of a draft out: what lies then in the database, on the disk, in the trail."""
+"""Receiving a file: it is checked at once, then stored in the draft or rejected."""
 
-import errno
-import io
-import os
 import re
-import stat
 import threading
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
-from django.db import IntegrityError, connection
-from django.db.models.functions import Now
-from django.test import Client, RequestFactory
-from django.urls import reverse
-from PIL import Image as Picture
-from pytest_django import Settings
+from django.db import connection
 
-from importers import audit, faces, intake
+from importers import intake
 from importers.audit import Actor
-from importers.intake import NotADraft, StorageTrouble, Taken
-from importers.models import AuditEvent, AuditHead, FaceList, Image, Import
-from importers.storage import DurableFileStorage
-from tests.support.attestations import submit
-from tests.support.pictures import draw
+from importers.intake import Taken
+from importers.models import FaceList, Image, Import
+from tests.support.makers import AddFile
+from tests.support.pictures import draw, draw_largest
+from tests.support.stored_files import stored_files
+from tests.support.trail import actions, breaks
 
 STORED_NAME = r"imports/{import_id}/[0-9a-f]{{32}}\.{extension}"
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below the folder, with its bytes."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+def test_row_records_name_size_hash_format_and_pixels(add_file: AddFile, draft: Import) -> None:
+    data = draw(7, size=(300, 240))
+    received = add_file("Maya Okafor.jpg", data)
+    image = Image.objects.get()
+    assert received == Taken(image, new=True)
+    assert image.face_import == draft
+    assert image.state == Image.State.ACCEPTED
+    assert image.original_name == "Maya Okafor.jpg"
+    assert image.byte_size == len(data)
+    assert image.sha256 == sha256(data).hexdigest()
+    assert (image.format, image.width, image.height) == ("JPEG", 300, 240)
+    assert (image.reason, image.explanation) == ("", "")
+    assert image.destroyed_at is None
 
 
-def written() -> list[str]:
-    return list(AuditEvent.objects.values_list("action", flat=True))
+def test_storage_key_is_random(add_file: AddFile, draft: Import) -> None:
+    one, other = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
+    pattern = STORED_NAME.format(import_id=draft.pk, extension="jpg")
+    for image in (one, other):
+        assert re.fullmatch(pattern, image.storage_key)
+        assert image.sha256[:8] not in image.storage_key
+        assert image.key.hex not in image.storage_key
+    assert one.storage_key != other.storage_key
 
 
-class TestAccepting:
-    def test_an_accepted_file_lies_in_storage_byte_for_byte(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
-        data = draw(7)
-        image = give("Maya.jpg", data).image
-        assert tree(media) == {image.storage_key: data}
-
-    def test_its_row_tells_its_name_size_hash_format_and_pixels(
-        self, give: Callable[..., Taken], draft: Import
-    ) -> None:
-        data = draw(7, size=(300, 240))
-        taken = give("Maya Okafor.jpg", data)
-        image = Image.objects.get()
-        assert taken == Taken(image, new=True)
-        assert image.face_import == draft
-        assert image.state == Image.State.ACCEPTED
-        assert image.original_name == "Maya Okafor.jpg"
-        assert image.byte_size == len(data)
-        assert image.sha256 == sha256(data).hexdigest()
-        assert (image.format, image.width, image.height) == ("JPEG", 300, 240)
-        assert (image.reason, image.explanation) == ("", "")
-        assert image.destroyed_at is None
-
-    def test_its_stored_name_is_random_and_says_nothing_of_its_own(
-        self, give: Callable[..., Taken], draft: Import
-    ) -> None:
-        one, other = give("a.jpg", draw(1)).image, give("b.jpg", draw(2)).image
-        pattern = STORED_NAME.format(import_id=draft.pk, extension="jpg")
-        for image in (one, other):
-            assert re.fullmatch(pattern, image.storage_key)
-            assert image.sha256[:8] not in image.storage_key
-            assert image.key.hex not in image.storage_key
-        assert one.storage_key != other.storage_key
-
-    def test_a_jpeg_named_png_is_judged_and_stored_by_its_bytes(
-        self, give: Callable[..., Taken]
-    ) -> None:
-        image = give("face.png", draw()).image
-        assert (image.format, image.content_type) == ("JPEG", "image/jpeg")
-        assert image.storage_key.endswith(".jpg")
-        other = give("face.jpg", draw(kind="PNG")).image
-        assert (other.format, other.content_type) == ("PNG", "image/png")
-        assert other.storage_key.endswith(".png")
-
-    def test_only_the_server_itself_may_read_a_stored_file(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
-        umask = os.umask(0)
-        try:
-            stored = media / give().image.storage_key
-        finally:
-            os.umask(umask)
-        assert stat.S_IMODE(stored.stat().st_mode) == 0o600
-        folders = [stored.parent, stored.parent.parent, media]
-        assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 3
-
-    def test_a_file_and_every_folder_on_its_way_are_on_the_disk_before_the_row(
-        self, give: Callable[..., Taken], media: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        flushed: set[int] = set()
-        rows: set[int] = set()
-        really = os.fsync
-
-        def fsync(descriptor: int) -> None:
-            really(descriptor)
-            flushed.add(os.fstat(descriptor).st_ino)
-            rows.add(Image.objects.count())
-
-        monkeypatch.setattr(os, "fsync", fsync)
-        stored = media / give().image.storage_key
-        paths = [stored, stored.parent, stored.parent.parent, media]
-        assert {path.stat().st_ino for path in paths} <= flushed
-        assert rows == {0}
+def test_format_comes_from_the_bytes_not_the_name(add_file: AddFile) -> None:
+    image = add_file("face.png", draw()).image
+    assert (image.format, image.content_type) == ("JPEG", "image/jpeg")
+    assert image.storage_key.endswith(".jpg")
+    other = add_file("face.jpg", draw(kind="PNG")).image
+    assert (other.format, other.content_type) == ("PNG", "image/png")
+    assert other.storage_key.endswith(".png")
 
 
-class TestGivingAgain:
-    def test_the_same_file_twice_changes_nothing(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
-        first = give("a.jpg")
-        before = tree(media), list(Image.objects.values()), written()
-        second = give("a.jpg")
+def test_largest_allowed_image_is_stored_whole(add_file: AddFile, media: Path) -> None:
+    data = draw_largest()
+    image = add_file("large.png", data).image
+    assert image.byte_size == len(data) == 10_000_000
+    assert stored_files(media)[image.storage_key] == data
+
+
+class TestSameFileAgain:
+    def test_same_file_twice_changes_nothing(self, add_file: AddFile, media: Path) -> None:
+        first = add_file("a.jpg")
+        before = stored_files(media), list(Image.objects.values()), actions()
+        second = add_file("a.jpg")
         assert second == Taken(first.image, new=False)
-        assert (tree(media), list(Image.objects.values()), written()) == before
+        assert (stored_files(media), list(Image.objects.values()), actions()) == before
 
-    def test_a_file_left_out_twice_has_one_line(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
-        first = give("notes.txt", b"hello")
-        second = give("notes.txt", b"hello")
+    def test_rejected_file_twice_has_one_row(self, add_file: AddFile, media: Path) -> None:
+        first = add_file("notes.txt", b"hello")
+        second = add_file("notes.txt", b"hello")
         assert first.new
         assert second == Taken(first.image, new=False)
         assert Image.objects.count() == 1
-        assert written().count("image.left_out") == 1
+        assert actions().count("image.left_out") == 1
 
-    def test_the_same_bytes_under_another_name_are_left_out_naming_the_first(
-        self, give: Callable[..., Taken], media: Path
+    def test_same_bytes_under_another_name_are_a_duplicate(
+        self, add_file: AddFile, media: Path
     ) -> None:
-        first = give("a.jpg").image
-        taken = give("b.jpg")
-        assert taken.new
-        assert taken.image.state == Image.State.LEFT_OUT
-        assert taken.image.reason == "duplicate"
+        first = add_file("a.jpg").image
+        received = add_file("b.jpg")
+        assert received.new
+        assert received.image.state == Image.State.LEFT_OUT
+        assert received.image.reason == "duplicate"
         sentence = "The same picture is already in this import, as a.jpg."
-        assert taken.image.explanation == sentence
-        assert taken.image.sha256 == first.sha256
-        assert list(tree(media)) == [first.storage_key]
+        assert received.image.explanation == sentence
+        assert received.image.sha256 == first.sha256
+        assert list(stored_files(media)) == [first.storage_key]
 
-    def test_the_same_name_with_other_bytes_is_another_image(
-        self, give: Callable[..., Taken], media: Path
+    def test_same_name_with_other_bytes_is_another_image(
+        self, add_file: AddFile, media: Path
     ) -> None:
-        keys = {give("a.jpg", draw(1)).image.storage_key, give("a.jpg", draw(2)).image.storage_key}
-        assert set(tree(media)) == keys
+        keys = {
+            add_file("a.jpg", draw(1)).image.storage_key,
+            add_file("a.jpg", draw(2)).image.storage_key,
+        }
+        assert set(stored_files(media)) == keys
         assert len(keys) == 2
 
-    def test_the_same_file_in_another_import_is_accepted_there(
-        self, give: Callable[..., Taken], face_list: FaceList, actor: Actor
+    def test_same_file_is_accepted_in_another_import(
+        self, add_file: AddFile, face_list: FaceList, actor: Actor
     ) -> None:
-        give("a.jpg")
+        add_file("a.jpg")
         other = intake.open_draft(face_list, actor)
         data = draw()
         assert intake.take(other, "a.jpg", data, len(data), actor).new
         assert Image.objects.filter(state=Image.State.ACCEPTED).count() == 2
 
-    def test_once_the_first_is_removed_its_duplicate_is_accepted(
-        self, give: Callable[..., Taken], actor: Actor, media: Path
+    def test_duplicate_is_accepted_once_the_first_is_removed(
+        self, add_file: AddFile, actor: Actor, media: Path
     ) -> None:
-        intake.remove(give("a.jpg").image, actor)
-        image = give("b.jpg").image
+        intake.remove(add_file("a.jpg").image, actor)
+        image = add_file("b.jpg").image
         assert image.state == Image.State.ACCEPTED
-        assert list(tree(media)) == [image.storage_key]
+        assert list(stored_files(media)) == [image.storage_key]
 
     @pytest.mark.django_db(transaction=True)
-    def test_two_who_give_the_same_bytes_at_once_add_one_image(
+    def test_same_bytes_sent_at_once_add_one_image(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
         data, start = draw(), threading.Barrier(2)
 
-        def give(name: str) -> str:
+        def receive(name: str) -> str:
             start.wait(timeout=10)
             try:
                 return intake.take(draft, name, data, len(data), actor).image.state
             finally:
                 connection.close()
 
-        for round_of_two in range(5):
-            data = draw(round_of_two)
+        for seed in range(5):
+            data = draw(seed)
             with ThreadPoolExecutor(2) as pool:
-                states = list(pool.map(give, ["a.jpg", "b.jpg"]))
+                states = list(pool.map(receive, ["a.jpg", "b.jpg"]))
             assert sorted(states) == ["accepted", "left_out"]
         accepted = Image.objects.filter(state=Image.State.ACCEPTED)
-        assert sorted(tree(media)) == sorted(accepted.values_list("storage_key", flat=True))
+        assert sorted(stored_files(media)) == sorted(accepted.values_list("storage_key", flat=True))
         assert accepted.count() == 5
-        assert list(audit.breaks()) == []
+        assert breaks() == []
 
     @pytest.mark.django_db(transaction=True)
-    def test_two_who_give_the_same_file_at_once_add_it_once(
+    def test_same_file_sent_at_once_is_added_once(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
         data, start = draw(), threading.Barrier(2)
 
-        def give(_: int) -> bool:
+        def receive(_: int) -> bool:
             start.wait(timeout=10)
             try:
                 return intake.take(draft, "a.jpg", data, len(data), actor).new
@@ -216,11 +155,11 @@ class TestGivingAgain:
                 connection.close()
 
         with ThreadPoolExecutor(2) as pool:
-            assert sorted(pool.map(give, range(2))) == [False, True]
-        assert list(tree(media)) == [Image.objects.get().storage_key]
+            assert sorted(pool.map(receive, range(2))) == [False, True]
+        assert list(stored_files(media)) == [Image.objects.get().storage_key]
 
 
-def left_out_files() -> dict[str, tuple[bytes, str]]:
+def rejected_files() -> dict[str, tuple[bytes, str]]:
     return {
         "empty": (b"", "The file is empty (0 bytes)."),
         "too_large": (b"x" * 10_000_001, "The file is 10.0 MB; at most 10 MB is taken."),
@@ -239,24 +178,24 @@ def left_out_files() -> dict[str, tuple[bytes, str]]:
     }
 
 
-class TestLeavingOut:
-    @pytest.mark.parametrize("code", left_out_files())
-    def test_a_file_left_out_is_a_row_with_its_code_and_sentence_and_no_file(
-        self, code: str, give: Callable[..., Taken], draft: Import, media: Path
+class TestRejection:
+    @pytest.mark.parametrize("code", rejected_files())
+    def test_rejected_file_has_a_reason_and_no_stored_file(
+        self, code: str, add_file: AddFile, draft: Import, media: Path
     ) -> None:
-        data, sentence = left_out_files()[code]
-        taken = give("some name.jpg", data)
+        data, sentence = rejected_files()[code]
+        received = add_file("some name.jpg", data)
         image = Image.objects.get()
-        assert taken == Taken(image, new=True)
+        assert received == Taken(image, new=True)
         assert (image.state, image.reason) == (Image.State.LEFT_OUT, code)
         assert image.explanation == sentence
         assert image.original_name == "some name.jpg"
         assert image.byte_size == len(data)
         assert image.sha256 == (sha256(data).hexdigest() if data else "")
         assert (image.face_import, image.storage_key) == (draft, "")
-        assert tree(media) == {}
+        assert stored_files(media) == {}
 
-    def test_a_file_announced_as_too_large_need_not_arrive(
+    def test_size_alone_rejects_a_file_that_is_too_large(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
         intake.take(draft, "film.jpg", b"", 4_000_000_000, actor)
@@ -264,24 +203,22 @@ class TestLeavingOut:
         assert (image.reason, image.byte_size, image.sha256) == ("too_large", 4_000_000_000, "")
         assert image.explanation == "The file is 4000.0 MB; at most 10 MB is taken."
 
-    def test_two_files_of_one_name_left_out_for_other_bytes_have_two_lines(
-        self, give: Callable[..., Taken]
-    ) -> None:
-        give("a.jpg", b"one")
-        give("a.jpg", b"two")
+    def test_rejected_files_of_one_name_have_a_row_each(self, add_file: AddFile) -> None:
+        add_file("a.jpg", b"one")
+        add_file("a.jpg", b"two")
         assert Image.objects.count() == 2
 
-    def test_a_file_left_out_does_not_touch_those_accepted(
-        self, give: Callable[..., Taken], media: Path
+    def test_rejected_file_leaves_accepted_images_alone(
+        self, add_file: AddFile, media: Path
     ) -> None:
-        good = give("good.jpg").image
-        give("bad.jpg", b"bad")
+        good = add_file("good.jpg").image
+        add_file("bad.jpg", b"bad")
         good.refresh_from_db()
         assert good.state == Image.State.ACCEPTED
-        assert list(tree(media)) == [good.storage_key]
+        assert list(stored_files(media)) == [good.storage_key]
 
 
-NAMES = [  # after shared/corpus/bad/made/filenames.json
+NAMES = [  # from bad/made/filenames.json of the corpus
     "../../etc/passwd.jpg",
     "..\\..\\windows\\win.ini.jpg",
     "/etc/passwd.jpg",
@@ -312,19 +249,19 @@ NAMES = [  # after shared/corpus/bad/made/filenames.json
 
 
 class TestNames:
-    @pytest.mark.parametrize("data", [draw(), b"not a picture"], ids=["accepted", "left out"])
+    @pytest.mark.parametrize("data", [draw(), b"not a picture"], ids=["accepted", "rejected"])
     @pytest.mark.parametrize("name", NAMES, ids=ascii)
-    def test_a_name_is_kept_as_given_and_is_never_a_path(
-        self, name: str, data: bytes, give: Callable[..., Taken], media: Path, tmp_path: Path
+    def test_file_name_is_kept_and_never_used_as_a_path(
+        self, name: str, data: bytes, add_file: AddFile, media: Path, tmp_path: Path
     ) -> None:
-        before = tree(tmp_path)
-        image = Image.objects.get(pk=give(name, data).image.pk)
+        before = stored_files(tmp_path)
+        image = Image.objects.get(pk=add_file(name, data).image.pk)
         assert image.original_name == name
-        new = set(tree(tmp_path)) - set(before)
+        new = set(stored_files(tmp_path)) - set(before)
         assert new == ({f"media/{image.storage_key}"} if image.storage_key else set())
 
     @pytest.mark.parametrize(
-        ("given", "kept"),
+        ("typed", "kept"),
         [
             ("", "(no name)"),
             ("a.jpg\x00.php", "a.jpg\ufffd.php"),
@@ -332,515 +269,16 @@ class TestNames:
             ("x" * 10_000, "x" * 4_096),
             ("é" * 5_000, "é" * 4_096),
         ],
-        ids=["none", "NUL", "lone surrogate", "10,000 letters", "10,000 bytes"],
+        ids=["empty", "NUL", "lone surrogate", "10,000 letters", "10,000 bytes"],
     )
-    def test_of_a_name_that_no_database_can_hold_as_much_is_kept_as_can_be(
-        self, given: str, kept: str, give: Callable[..., Taken], media: Path
+    def test_name_that_no_database_can_hold_is_cleaned(
+        self, typed: str, kept: str, add_file: AddFile, media: Path
     ) -> None:
-        taken = give(given)
+        received = add_file(typed)
         assert Image.objects.get().original_name == kept
-        assert give(given) == Taken(taken.image, new=False)
-        assert list(tree(media)) == [taken.image.storage_key]
-
-    def test_two_spellings_of_one_name_are_two_names(self, give: Callable[..., Taken]) -> None:
-        give("Zu\u0308rich.jpg")
-        assert give("Z\u00fcrich.jpg").image.reason == "duplicate"
-
-
-class TestChangingADraft:
-    def test_a_removed_image_is_gone_with_its_bytes(
-        self, give: Callable[..., Taken], actor: Actor, media: Path
-    ) -> None:
-        kept, removed = give("a.jpg", draw(1)).image, give("b.jpg", draw(2)).image
-        intake.remove(removed, actor)
-        assert list(Image.objects.all()) == [kept]
-        assert list(tree(media)) == [kept.storage_key]
-
-    def test_a_line_about_a_file_left_out_can_be_removed(
-        self, give: Callable[..., Taken], actor: Actor
-    ) -> None:
-        intake.remove(give("a.txt", b"a").image, actor)
-        assert not Image.objects.exists()
-
-    def test_removing_twice_is_written_down_once(
-        self, give: Callable[..., Taken], actor: Actor
-    ) -> None:
-        image = give().image
-        intake.remove(image, actor)
-        intake.remove(image, actor)
-        assert written().count("image.removed") == 1
-
-    def test_clearing_what_was_left_out_leaves_what_was_accepted(
-        self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
-    ) -> None:
-        kept = give().image
-        give("a.txt", b"a")
-        give("b.txt", b"b")
-        assert intake.remove_left_out(draft, actor) == 2
-        assert list(Image.objects.all()) == [kept]
-        assert list(tree(media)) == [kept.storage_key]
-
-    def test_clearing_touches_no_other_import(
-        self, draft: Import, give: Callable[..., Taken], face_list: FaceList, actor: Actor
-    ) -> None:
-        line = give("a.txt", b"a").image
-        assert intake.remove_left_out(intake.open_draft(face_list, actor), actor) == 0
-        assert list(Image.objects.all()) == [line]
-
-    def test_the_list_of_a_draft_can_be_changed(
-        self, draft: Import, actor: Actor, face_list: FaceList
-    ) -> None:
-        other = FaceList.objects.create(environment="local", persona_id="lst_other")
-        intake.change_list(draft, other, actor)
-        draft.refresh_from_db()
-        assert draft.face_list == other
-
-    def test_discarding_destroys_the_bytes_and_keeps_rows_and_hashes(
-        self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
-    ) -> None:
-        given = [give(f"{seed}.jpg", draw(seed)).image for seed in range(3)]
-        line = give("a.txt", b"a").image
-        intake.discard(draft, actor)
-        draft.refresh_from_db()
-        assert draft.state == Import.State.CANCELED
-        assert tree(media) == {}
-        kept = Image.objects.exclude(pk=line.pk)
-        assert [image.sha256 for image in kept] == [image.sha256 for image in given]
-        assert all(image.destroyed_at and not image.storage_key for image in kept)
-        line.refresh_from_db()
-        assert line.destroyed_at is None
-
-    def test_discarding_touches_no_other_import(
-        self, draft: Import, give: Callable[..., Taken], face_list: FaceList, actor: Actor
-    ) -> None:
-        image = give().image
-        intake.discard(intake.open_draft(face_list, actor), actor)
-        image.refresh_from_db()
-        assert default_storage.exists(image.storage_key)
-        assert image.destroyed_at is None
-
-
-class TestAfterTheDraft:
-    @pytest.fixture(params=["sent", "discarded"])
-    def ended(
-        self, request: pytest.FixtureRequest, give: Callable[..., Taken], actor: Actor
-    ) -> Import:
-        """An import with one image and one line, that is no draft any more."""
-        face_import = give().image.face_import
-        give("a.txt", b"a")
-        if request.param == "sent":
-            return submit(face_import, actor)
-        intake.discard(face_import, actor)
-        return face_import
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            lambda ended, actor: intake.take(ended, "new.jpg", draw(9), len(draw(9)), actor),
-            lambda ended, actor: intake.take(ended, "new.txt", b"new", 3, actor),
-            lambda ended, actor: intake.take(ended, "face.jpg", draw(), len(draw()), actor),
-            lambda ended, actor: intake.remove(ended.files.get(reason=""), actor),
-            lambda ended, actor: intake.remove(ended.files.exclude(reason="").get(), actor),
-            lambda ended, actor: intake.remove_left_out(ended, actor),
-            lambda ended, actor: intake.change_list(ended, ended.face_list, actor),
-            lambda ended, actor: intake.discard(ended, actor),
-        ],
-        ids=[
-            *("add a picture", "add a line", "add the same again", "remove a picture"),
-            *("remove a line", "clear", "change the list", "discard"),
-        ],
-    )
-    def test_nothing_can_change(
-        self, change: Callable[[Import, Actor], object], ended: Import, actor: Actor, media: Path
-    ) -> None:
-        rows = Image.objects.values(), Import.objects.values(), AuditEvent.objects.values()
-        before = [list(table) for table in rows], tree(media)
-        with pytest.raises(NotADraft):
-            change(ended, actor)
-        assert ([list(table.all()) for table in rows], tree(media)) == before
-
-    def test_a_stale_draft_in_the_hand_opens_nothing(
-        self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
-    ) -> None:
-        """Another tab sent it: the row decides, not the object that was read before."""
-        give()
-        submit(Import.objects.get(pk=draft.pk), actor)
-        before = tree(media)
-        assert draft.is_draft
-        with pytest.raises(NotADraft):
-            give("late.jpg", draw(5))
-        assert tree(media) == before
-        assert Image.objects.count() == 1
-
-
-class FullDisk(DurableFileStorage):
-    """Fails once part of the file lies there, as a disk does that fills up."""
-
-    def _save(self, name: str, content: Any) -> str:
-        super()._save(name, content)
-        os.truncate(self.path(name), 100)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def use_storage(settings: Settings, media: Path, name: str) -> None:
-    backend = {"BACKEND": f"{__name__}.{name}", "OPTIONS": {"location": str(media)}}
-    settings.STORAGES = settings.STORAGES | {"default": backend}
-
-
-class TestStorageTrouble:
-    def test_a_full_disk_leaves_neither_row_nor_file(
-        self, give: Callable[..., Taken], settings: Settings, media: Path
-    ) -> None:
-        use_storage(settings, media, "FullDisk")
-        before = written()
-        with pytest.raises(StorageTrouble) as caught:
-            give()
-        assert isinstance(caught.value.__cause__, OSError)
-        assert tree(media) == {}
-        assert not Image.objects.exists()
-        assert written() == before
-
-    def test_after_a_full_disk_the_same_file_can_be_given_again(
-        self, give: Callable[..., Taken], settings: Settings, media: Path
-    ) -> None:
-        kept = settings.STORAGES
-        use_storage(settings, media, "FullDisk")
-        with pytest.raises(StorageTrouble):
-            give()
-        settings.STORAGES = kept
-        assert give().new
-        assert list(tree(media).values()) == [draw()]
-
-    def test_a_folder_that_is_a_file_leaves_neither_row_nor_file(
-        self, give: Callable[..., Taken], media: Path, tmp_path: Path
-    ) -> None:
-        media.write_text("not a folder")
-        before = tree(tmp_path)
-        with pytest.raises(StorageTrouble):
-            give()
-        assert tree(tmp_path) == before
-        assert not Image.objects.exists()
-
-    def test_a_file_left_out_needs_no_storage(
-        self, give: Callable[..., Taken], media: Path
-    ) -> None:
-        media.write_text("not a folder")
-        assert give("a.txt", b"a").image.reason == "not_jpeg_or_png"
-
-
-class TestSweeping:
-    def test_a_crash_between_file_and_row_leaves_a_file_that_sweep_removes(
-        self, give: Callable[..., Taken], draft: Import, media: Path
-    ) -> None:
-        kept = give().image
-        orphan = default_storage.save(
-            f"imports/{draft.pk}/{'0' * 32}.jpg", SimpleUploadedFile("x", draw(4))
-        )
-        assert set(tree(media)) == {kept.storage_key, orphan}
-        intake.sweep(draft)
-        assert tree(media) == {kept.storage_key: draw()}
-
-    def test_sending_a_draft_sweeps_it(
-        self, give: Callable[..., Taken], draft: Import, actor: Actor, media: Path
-    ) -> None:
-        kept = give().image
-        default_storage.save(f"imports/{draft.pk}/orphan.jpg", SimpleUploadedFile("x", b"x"))
-        submit(draft, actor)
-        assert list(tree(media)) == [kept.storage_key]
-
-    def test_a_sweep_touches_no_other_import(
-        self, give: Callable[..., Taken], draft: Import, face_list: FaceList, actor: Actor
-    ) -> None:
-        image = give().image
-        intake.sweep(intake.open_draft(face_list, actor))
-        assert default_storage.exists(image.storage_key)
-
-    def test_an_import_without_any_stored_file_is_swept_in_peace(self, draft: Import) -> None:
-        intake.sweep(draft)
-        intake.sweep_all()
-        assert draft.is_draft
-
-
-def forge_the_next_audit_row() -> None:
-    """Takes the number of the next row, so that writing it must fail."""
-    head, _ = AuditHead.objects.get_or_create(pk=1)
-    forged = {"at": "2026-01-01T00:00:00Z", "previous_hash": "", "hash": "forged"}
-    AuditEvent.objects.create(pk=head.length + 1, **forged)
-
-
-ACTS: dict[str, Callable[[Image, Image, Actor], object]] = {
-    "import.drafted": lambda image, line, actor: intake.open_draft(
-        image.face_import.face_list, actor
-    ),
-    "import.list_changed": lambda image, line, actor: intake.change_list(
-        image.face_import, FaceList.objects.get(persona_id="lst_other"), actor
-    ),
-    "image.accepted": lambda image, line, actor: intake.take(
-        image.face_import, "new.jpg", draw(9), len(draw(9)), actor
-    ),
-    "image.left_out": lambda image, line, actor: intake.take(
-        image.face_import, "new.txt", b"new", 3, actor
-    ),
-    "image.removed": lambda image, line, actor: intake.remove(image, actor),
-    "left_out.cleared": lambda image, line, actor: intake.remove_left_out(line.face_import, actor),
-    "import.discarded": lambda image, line, actor: intake.discard(image.face_import, actor),
-    "face.viewed": lambda image, line, actor: faces.show(image, actor),
-}
-
-
-class TestAuditTrail:
-    @pytest.fixture
-    def given(self, give: Callable[..., Taken], face_list: FaceList) -> tuple[Image, Image]:
-        """An accepted image and a line about a file left out."""
-        FaceList.objects.create(environment="local", persona_id="lst_other")
-        return give().image, give("a.txt", b"a").image
-
-    @pytest.mark.parametrize("action", ACTS)
-    def test_every_act_writes_one_row(
-        self, action: str, given: tuple[Image, Image], actor: Actor
-    ) -> None:
-        before = written()
-        ACTS[action](*given, actor)
-        assert written() == [*before, action]
-        event = AuditEvent.objects.last()
-        assert event is not None
-        assert (event.actor, event.actor_name) == (actor.user, "officer")
-        assert event.address == "192.0.2.7"
-        assert list(audit.breaks()) == []
-
-    @pytest.mark.parametrize("action", ACTS)
-    def test_an_act_that_cannot_be_written_down_does_not_happen(
-        self, action: str, given: tuple[Image, Image], actor: Actor, media: Path
-    ) -> None:
-        forge_the_next_audit_row()
-        tables = Image.objects.values(), Import.objects.values()
-        before = [list(table) for table in tables], tree(media)
-        with pytest.raises(IntegrityError):
-            ACTS[action](*given, actor)
-        assert ([list(table.all()) for table in tables], tree(media)) == before
-
-    def test_the_rows_name_import_hash_reason_and_count(
-        self, draft: Import, actor: Actor, give: Callable[..., Taken]
-    ) -> None:
-        image, line = give().image, give("a.txt", b"a").image
-        intake.remove(image, actor)
-        intake.remove_left_out(draft, actor)
-        intake.discard(draft, actor)
-        rows = AuditEvent.objects.values_list("action", "object_type", "object_id", "details")
-        assert list(rows) == [
-            ("import.drafted", "import", str(draft.pk), {"list": "lst_unknown"}),
-            (
-                *("image.accepted", "image", str(image.pk)),
-                {"face_import": draft.pk, "sha256": image.sha256},
-            ),
-            (
-                *("image.left_out", "image", str(line.pk)),
-                {"face_import": draft.pk, "reason": "not_jpeg_or_png"},
-            ),
-            ("image.removed", "image", str(image.pk), {"sha256": image.sha256}),
-            ("left_out.cleared", "import", str(draft.pk), {"count": 1}),
-            ("import.discarded", "import", str(draft.pk), {"destroyed": 0}),
-        ]
-
-    def test_no_row_holds_a_files_name(self, give: Callable[..., Taken], actor: Actor) -> None:
-        """A name can be a person's; the trail outlives what is destroyed."""
-        image = give("Erika Mustermann.jpg").image
-        give("Erika Mustermann.jpg", b"bad")
-        intake.remove(image, actor)
-        assert "Mustermann" not in str(list(AuditEvent.objects.values()))
-
-
-class TestShowingAFace:
-    @pytest.fixture
-    def image(self, give: Callable[..., Taken]) -> Image:
-        return give().image
-
-    def viewings(self) -> list[AuditEvent]:
-        return list(AuditEvent.objects.filter(action="face.viewed"))
-
-    def make_older(self, by: timedelta) -> None:
-        event = self.viewings()[-1]
-        AuditEvent.objects.filter(pk=event.pk).update(at=event.at - by)
-
-    def test_the_bytes_come_back_exactly_as_they_came(self, image: Image, actor: Actor) -> None:
-        assert faces.show(image, actor) == draw()
-
-    def test_a_thumbnail_is_a_small_jpeg_and_is_a_viewing_too(
-        self, image: Image, actor: Actor
-    ) -> None:
-        small = faces.show_small(image, actor)
-        assert small.startswith(b"\xff\xd8\xff")
-        assert small != draw()
-        assert len(self.viewings()) == 1
-
-    def test_a_viewing_is_written_down_with_who_and_which(
-        self, image: Image, actor: Actor, draft: Import
-    ) -> None:
-        faces.show(image, actor)
-        (event,) = self.viewings()
-        assert (event.actor, event.address) == (actor.user, "192.0.2.7")
-        assert (event.object_type, event.object_id) == ("image", str(image.pk))
-        assert event.details == {"face_import": draft.pk}
-
-    def test_looking_again_within_ten_minutes_is_written_down_once(
-        self, image: Image, actor: Actor
-    ) -> None:
-        faces.show(image, actor)
-        self.make_older(timedelta(minutes=9, seconds=50))
-        faces.show(image, actor)
-        faces.show_small(image, actor)
-        assert len(self.viewings()) == 1
-
-    def test_looking_again_after_ten_minutes_is_written_down_again(
-        self, image: Image, actor: Actor
-    ) -> None:
-        faces.show(image, actor)
-        self.make_older(timedelta(minutes=10))
-        faces.show(image, actor)
-        assert len(self.viewings()) == 2
-
-    def test_another_person_and_another_face_are_other_viewings(
-        self, image: Image, actor: Actor, give: Callable[..., Taken]
-    ) -> None:
-        colleague = Actor.of_user(
-            User.objects.create_user("colleague"), address="", sign_in_method=""
-        )
-        faces.show(image, actor)
-        faces.show(image, colleague)
-        faces.show(give("b.jpg", draw(1)).image, actor)
-        assert len(self.viewings()) == 3
-
-    def test_a_face_whose_bytes_are_gone_is_not_shown_and_no_viewing_is_written(
-        self, image: Image, actor: Actor
-    ) -> None:
-        default_storage.delete(image.storage_key)
-        with pytest.raises(FileNotFoundError):
-            faces.show(image, actor)
-        assert self.viewings() == []
-
-
-MEGABYTE = 1_000_000
-CHUNK_BYTES = 64 * 1024
-
-
-class TestReceiving:
-    @pytest.fixture(autouse=True)
-    def arrivals(self, settings: Settings, tmp_path: Path) -> Path:
-        """The folder in which uploads arrive."""
-        folder = tmp_path / "arrivals"
-        folder.mkdir()
-        settings.FILE_UPLOAD_TEMP_DIR = str(folder)
-        return folder
-
-    @pytest.fixture
-    def received(self) -> Iterator[Callable[..., list[TemporaryUploadedFile]]]:
-        """The files of a multipart request, as a view gets them."""
-        requests = []
-
-        def receive(*contents: bytes) -> list[Any]:
-            files = [SimpleUploadedFile(f"{n}.jpg", data) for n, data in enumerate(contents)]
-            request = RequestFactory().post("/", {"files": files})
-            requests.append(request)
-            return request.FILES.getlist("files")
-
-        yield receive
-        for request in requests:
-            request.close()
-
-    def test_of_a_file_far_too_large_hardly_more_than_ten_megabytes_reach_the_disk(
-        self, received: Callable[..., list[TemporaryUploadedFile]], arrivals: Path
-    ) -> None:
-        (file,) = received(bytes(40 * MEGABYTE))
-        on_disk = Path(file.temporary_file_path())
-        assert on_disk.parent == arrivals
-        assert 10 * MEGABYTE < on_disk.stat().st_size <= 10 * MEGABYTE + CHUNK_BYTES
-        assert file.size == 40 * MEGABYTE
-
-    @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, 10 * MEGABYTE])
-    def test_a_file_that_may_be_taken_arrives_whole(
-        self, size: int, received: Callable[..., list[TemporaryUploadedFile]]
-    ) -> None:
-        data = os.urandom(size)
-        (file,) = received(data)
-        assert file.size == size
-        assert file.read() == data
-
-    def test_each_file_of_a_request_has_its_own_measure(
-        self, received: Callable[..., list[TemporaryUploadedFile]]
-    ) -> None:
-        large, small = received(bytes(15 * MEGABYTE), draw())
-        assert (large.size, small.size) == (15 * MEGABYTE, len(draw()))
-        assert small.read() == draw()
-
-    def test_a_file_arrives_where_only_the_server_can_read_it(
-        self, received: Callable[..., list[TemporaryUploadedFile]]
-    ) -> None:
-        (file,) = received(draw())
-        assert stat.S_IMODE(Path(file.temporary_file_path()).stat().st_mode) == 0o600
-
-    def test_a_form_with_a_file_far_too_large_leaves_it_out_and_takes_the_others(
-        self, signed_in: Client, draft: Import, media: Path, arrivals: Path
-    ) -> None:
-        files = [
-            SimpleUploadedFile("film.jpg", bytes(40 * MEGABYTE)),
-            SimpleUploadedFile("face.jpg", draw()),
-        ]
-        answer = signed_in.post(reverse("import_upload", args=[draft.pk]), {"files": files})
-        assert answer.status_code == 302
-        rows = Image.objects.values_list("original_name", "state", "reason", "byte_size")
-        assert list(rows) == [
-            ("film.jpg", "left_out", "too_large", 40 * MEGABYTE),
-            ("face.jpg", "accepted", "", len(draw())),
-        ]
-        assert list(tree(media).values()) == [draw()]
-        assert list(arrivals.iterdir()) == []
-
-
-def test_the_largest_picture_that_is_taken_goes_through_whole(
-    give: Callable[..., Taken], media: Path
-) -> None:
-    """10 MB to the byte: noise in a PNG, with bytes after its end."""
-    picture = Picture.frombytes("RGB", (1_000, 1_000), os.urandom(3 * MEGABYTE))
-    out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=0)
-    data = out.getvalue().ljust(10 * MEGABYTE, b"\x00")
-    image = give("large.png", data).image
-    assert image.byte_size == 10 * MEGABYTE
-    assert tree(media)[image.storage_key] == data
-
-
-def test_the_worker_sweeps_what_crashes_left_but_spares_what_may_be_arriving(
-    draft: Import, give: Callable[..., Taken], media: Path
-) -> None:
-    kept = give("kept.jpg").image
-    folder = media / "imports" / str(draft.pk)
-    left, arriving = folder / f"{'a' * 32}.jpg", folder / f"{'b' * 32}.jpg"
-    for path in (left, arriving):
-        path.write_bytes(draw(2))
-    two_hours_ago = time.time() - 7200
-    os.utime(left, (two_hours_ago, two_hours_ago))
-
-    intake.sweep_all()
-
-    assert sorted(folder.iterdir()) == sorted([media / kept.storage_key, arriving])
-
-
-@pytest.mark.parametrize("end", ["discarded", "signed"])
-def test_an_old_draft_that_ended_lately_is_swept_too(
-    draft: Import, give: Callable[..., Taken], actor: Actor, media: Path, end: str
-) -> None:
-    """As after an outage of the storage at that very moment."""
-    give()
-    if end == "discarded":
-        intake.discard(draft, actor)
-    else:
-        submit(draft, actor)
-    Import.objects.update(created_at=Now() - timedelta(days=60))
-    left = media / f"imports/{draft.pk}" / "left-behind.jpg"
-    left.write_bytes(draw(2))
-    two_hours_ago = time.time() - 7200
-    os.utime(left, (two_hours_ago, two_hours_ago))
-
-    intake.sweep_all()
-
-    assert not left.exists()
+        assert add_file(typed) == Taken(received.image, new=False)
+        assert list(stored_files(media)) == [received.image.storage_key]
+
+    def test_two_spellings_of_a_name_are_two_names(self, add_file: AddFile) -> None:
+        add_file("Zu\u0308rich.jpg")
+        assert add_file("Z\u00fcrich.jpg").image.reason == "duplicate"

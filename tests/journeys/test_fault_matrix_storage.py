@@ -29,10 +29,12 @@ from tests.journeys.test_fault_matrix import (
 )
 from tests.support.attestations import submit
 from tests.support.forwarding import forward, states_of, time_passes
+from tests.support.pages import upload as give
+from tests.support.pages import upload_by_form as give_by_form
+from tests.support.pages import words
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
 from tests.support.product import product
-from tests.views.test_drafts import give, give_by_form, words
 
 __all__ = ["persona", "wire"]
 

@@ -1,12 +1,10 @@
-"""Face lists: read from Persona, looked up or added by their id, held and released."""
+"""The catalog of face lists: reading them all, looking one up, adding one by its id."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import requests
 from django.db.models import F
-from django.db.models.functions import Now
-from pytest_django import Settings
 
 from importers import audit, connection, facelists, pacing
 from importers.audit import Actor
@@ -19,25 +17,25 @@ pytestmark = pytest.mark.django_db
 
 
 def archive(persona: LocalPersona, list_id: str) -> None:
-    answer = requests.delete(
+    response = requests.delete(
         f"{persona.url}/lists/{list_id}",
         headers={"Authorization": f"Bearer {persona.key}"},
         timeout=10,
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def read_events() -> list[AuditEvent]:
     return list(AuditEvent.objects.filter(action="lists.read"))
 
 
-def the_share_is_used_up() -> None:
+def use_up_our_share() -> None:
     pacing.take(Environment.LOCAL)
     share_is_used(150)
 
 
-class TestReadingAllLists:
-    def test_keeps_every_list_of_faces_archived_or_not(
+class TestReading:
+    def test_reading_keeps_archived_and_active_face_lists(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         assert facelists.read_all(actor) == 3
@@ -46,21 +44,19 @@ class TestReadingAllLists:
         assert [row.name for row in facelists.usable()] == ["Confirmed fraud", "Watch list"]
         assert all(row.read_at for row in facelists.known())
 
-    def test_keeps_those_of_every_page(self, persona: LocalPersona, actor: Actor) -> None:
-        made = {persona.add_list(f"List {n}") for n in range(120)}
+    def test_reading_follows_all_pages(self, persona: LocalPersona, actor: Actor) -> None:
+        new = {persona.add_list(f"List {n}") for n in range(120)}
         assert facelists.read_all(actor) == 123
-        assert made <= set(FaceList.objects.values_list("persona_id", flat=True))
+        assert new <= set(FaceList.objects.values_list("persona_id", flat=True))
         assert len(persona.requests()) == 2
 
-    def test_takes_one_request_of_our_share_for_each_page(
-        self, persona: LocalPersona, actor: Actor
-    ) -> None:
+    def test_reading_uses_one_request_per_page(self, persona: LocalPersona, actor: Actor) -> None:
         for n in range(200):
             persona.add_list(f"List {n}")
         facelists.read_all(actor)
         assert len(persona.requests()) == pacing.share(Environment.LOCAL).taken == 3
 
-    def test_keeps_nothing_where_our_share_ends_between_two_pages(
+    def test_reading_keeps_nothing_if_our_share_ends_midway(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         for n in range(120):
@@ -73,7 +69,7 @@ class TestReadingAllLists:
         assert not FaceList.objects.exists()
         assert facelists.is_due()
 
-    def test_keeps_only_those_of_faces_of_every_page(
+    def test_reading_keeps_only_face_lists_of_every_page(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         faces = {persona.add_list("Faces")}
@@ -85,17 +81,17 @@ class TestReadingAllLists:
         assert faces <= kept
         assert len(kept) == 5
 
-    def test_tells_in_the_audit_trail_what_was_new(
+    def test_reading_records_new_lists_in_the_audit_trail(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         facelists.read_all(actor)
-        made = persona.add_list("Added later")
+        new = persona.add_list("Added later")
         facelists.read_all(audit.WORKER)
         first, second = read_events()
         assert (first.actor, len(first.details["changed"])) == (actor.user, 3)
-        assert (second.actor_name, second.details) == ("worker", {"changed": [made]})
+        assert (second.actor_name, second.details) == ("worker", {"changed": [new]})
 
-    def test_twice_changes_nothing_and_is_told_once(
+    def test_reading_twice_changes_nothing_and_is_recorded_once(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         facelists.read_all(actor)
@@ -104,7 +100,7 @@ class TestReadingAllLists:
         assert list(FaceList.objects.values("pk", "persona_id", "name", "archived")) == before
         assert len(read_events()) == 1
 
-    def test_follows_a_new_name_and_an_archiving(
+    def test_reading_follows_a_new_name_and_an_archiving(
         self, persona: LocalPersona, known_list: FaceList, actor: Actor
     ) -> None:
         FaceList.objects.filter(pk=known_list.pk).update(name="Its former name")
@@ -114,7 +110,7 @@ class TestReadingAllLists:
         assert (known_list.name, known_list.archived) == ("Known fraud", True)
         assert known_list.persona_id in read_events()[0].details["changed"]
 
-    def test_keeps_our_name_where_persona_has_none(
+    def test_reading_keeps_our_name_if_persona_has_none(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         nameless = persona.add_list("")
@@ -122,14 +118,14 @@ class TestReadingAllLists:
         facelists.read_all(actor)
         assert FaceList.objects.get(persona_id=nameless).name == "Our name"
 
-    def test_tells_also_of_a_new_list_without_a_name(
+    def test_reading_records_a_new_list_without_a_name(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         nameless = persona.add_list("")
         facelists.read_all(actor)
         assert nameless in read_events()[0].details["changed"]
 
-    def test_leaves_the_lists_of_other_environments_alone(
+    def test_reading_leaves_other_environments_alone(
         self, persona: LocalPersona, known_list: FaceList, actor: Actor
     ) -> None:
         twin = FaceList.objects.create(
@@ -141,7 +137,7 @@ class TestReadingAllLists:
         assert twin not in facelists.known()
 
     @pytest.mark.parametrize("fault", ["unavailable", "unauthorized", "forbidden", "bad_gateway"])
-    def test_that_fails_changes_nothing(
+    def test_failed_reading_changes_nothing(
         self, persona: LocalPersona, known_list: FaceList, actor: Actor, fault: str
     ) -> None:
         persona.faults.inject(fault)
@@ -151,32 +147,32 @@ class TestReadingAllLists:
         assert read_events() == []
         assert facelists.is_due()
 
-    def test_asks_nothing_while_our_share_is_used_up(
+    def test_reading_waits_while_our_share_is_used_up(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        the_share_is_used_up()
-        with pytest.raises(facelists.Busy) as busy:
+        use_up_our_share()
+        with pytest.raises(facelists.Busy) as caught:
             facelists.read_all(actor)
-        assert timedelta(seconds=59) < busy.value.wait <= timedelta(seconds=61)
+        assert timedelta(seconds=59) < caught.value.wait <= timedelta(seconds=61)
         assert persona.requests() == []
 
-    def test_is_due_every_ten_minutes(self, persona: LocalPersona, actor: Actor) -> None:
+    def test_reading_is_due_every_ten_minutes(self, persona: LocalPersona, actor: Actor) -> None:
         assert facelists.is_due()
         facelists.read_all(actor)
         assert not facelists.is_due()
         PersonaLine.objects.update(lists_read_at=F("lists_read_at") - timedelta(minutes=10))
         assert facelists.is_due()
 
-    def test_is_put_off_where_persona_would_not_tell(self, persona: LocalPersona) -> None:
+    def test_failed_reading_is_postponed(self, persona: LocalPersona) -> None:
         PersonaLine.objects.get_or_create(environment="local")
         assert facelists.is_due()
         facelists.postpone_reading()
         assert not facelists.is_due()
 
-    def test_tells_within_a_minute_that_a_line_is_up_again(
+    def test_reading_finds_within_a_minute_that_persona_is_back(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        """Also where nothing waits to be sent or asked for."""
+        """Even if no batch waits to be sent or polled."""
         persona.faults.inject("drop_unmade", where="GET /lists")
         with pytest.raises(errors.NoAnswer):
             facelists.read_all(actor)
@@ -189,8 +185,8 @@ class TestReadingAllLists:
         assert connection.line().problem == ""
 
 
-class TestLookingUpOneList:
-    def test_reads_it_from_persona(self, persona: LocalPersona, actor: Actor) -> None:
+class TestLookUp:
+    def test_look_up_reads_the_list_from_persona(self, persona: LocalPersona, actor: Actor) -> None:
         list_id = persona.add_list("Fresh")
         row = facelists.look_up(list_id, actor)
         assert (row.environment, row.persona_id) == ("local", list_id)
@@ -199,35 +195,37 @@ class TestLookingUpOneList:
         assert [event.details for event in read_events()] == [{"changed": [list_id]}]
         assert Exchange.objects.get().path == f"/lists/{list_id}"
 
-    def test_sees_that_it_is_archived_now(
+    def test_look_up_notices_an_archiving(
         self, persona: LocalPersona, known_list: FaceList, actor: Actor
     ) -> None:
         archive(persona, known_list.persona_id)
         assert facelists.look_up(known_list.persona_id, actor).archived
         assert known_list not in facelists.usable()
 
-    def test_refuses_a_list_that_holds_no_faces(self, persona: LocalPersona, actor: Actor) -> None:
+    def test_look_up_refuses_a_list_without_faces(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
         other = persona.add_list("Names", kind="list/name")
         with pytest.raises(facelists.NotAFaceList):
             facelists.look_up(other, actor)
         assert not FaceList.objects.exists()
 
-    def test_that_does_not_exist_says_so(self, persona: LocalPersona, actor: Actor) -> None:
+    def test_look_up_reports_an_unknown_list(self, persona: LocalPersona, actor: Actor) -> None:
         with pytest.raises(errors.NotFound):
             facelists.look_up("lst_none", actor)
         assert not FaceList.objects.exists()
 
-    def test_asks_nothing_while_our_share_is_used_up(
+    def test_look_up_waits_while_our_share_is_used_up(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        the_share_is_used_up()
+        use_up_our_share()
         with pytest.raises(facelists.Busy):
             facelists.look_up("lst_any", actor)
         assert persona.requests() == []
 
 
-class TestAddingAList:
-    def test_takes_persona_s_name_for_it(self, persona: LocalPersona, actor: Actor) -> None:
+class TestAdding:
+    def test_added_list_has_personas_name(self, persona: LocalPersona, actor: Actor) -> None:
         list_id = persona.add_list("Its own name")
         row, doubt = facelists.add(list_id, "What I call it", actor)
         assert (row.name, doubt) == ("Its own name", "")
@@ -240,40 +238,40 @@ class TestAddingAList:
             ("bad_gateway", "Persona answered 502."),
         ],
     )
-    def test_that_cannot_be_read_adds_it_with_a_doubt(
+    def test_unreadable_list_is_added_with_a_doubt(
         self, persona: LocalPersona, actor: Actor, fault: str, doubt: str
     ) -> None:
         persona.faults.inject(fault)
-        row, said = facelists.add("lst_mine", "What I call it", actor)
-        assert said == doubt
+        row, shown_doubt = facelists.add("lst_mine", "What I call it", actor)
+        assert shown_doubt == doubt
         assert (row.persona_id, row.name, row.read_at) == ("lst_mine", "What I call it", None)
         assert row in facelists.usable()
         event = AuditEvent.objects.get()
         assert (event.actor, event.action) == (actor.user, "list.added")
         assert event.details == {"persona_id": "lst_mine"}
 
-    def test_that_persona_does_not_know_adds_nothing(
+    def test_list_unknown_to_persona_is_not_added(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         with pytest.raises(errors.NotFound):
             facelists.add("lst_none", "Not there yet", actor)
         assert not FaceList.objects.exists()
 
-    def test_while_our_share_is_used_up_adds_it_unasked(
+    def test_used_up_share_adds_a_list_unconfirmed(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
-        the_share_is_used_up()
+        use_up_our_share()
         row, doubt = facelists.add("lst_mine", "Mine", actor)
         assert (row.name, doubt) == ("Mine", "not asked yet")
         assert persona.requests() == []
 
-    def test_that_holds_no_faces_adds_nothing(self, persona: LocalPersona, actor: Actor) -> None:
+    def test_list_without_faces_is_not_added(self, persona: LocalPersona, actor: Actor) -> None:
         other = persona.add_list("Names", kind="list/name")
         with pytest.raises(facelists.NotAFaceList):
             facelists.add(other, "Names", actor)
         assert not FaceList.objects.exists()
 
-    def test_twice_leaves_one_with_its_first_name(
+    def test_adding_a_list_twice_keeps_its_first_name(
         self, persona: LocalPersona, actor: Actor
     ) -> None:
         persona.faults.inject("forbidden", None, "GET /lists*")
@@ -283,71 +281,30 @@ class TestAddingAList:
         assert AuditEvent.objects.filter(action="list.added").count() == 1
 
 
-class TestAKeyThatMayNotReadLists:
-    def test_does_not_bring_the_line_down(self, persona: LocalPersona, actor: Actor) -> None:
+class TestRefusedKey:
+    def test_key_without_access_to_lists_keeps_the_connection_up(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
         persona.faults.inject("forbidden", where="GET /lists*", times=2)
         facelists.add("lst_mine", "Mine", actor)
         with pytest.raises(errors.KeyRefused):
             facelists.read_all(actor)
-        line = connection.line()
-        assert (line.problem, line.paused_until) == ("", None)
+        gateway = connection.line()
+        assert (gateway.problem, gateway.paused_until) == ("", None)
         assert pacing.take(Environment.LOCAL) == timedelta()
 
-    def test_does_not_hide_that_the_line_is_down(self, persona: LocalPersona, actor: Actor) -> None:
+    def test_key_without_access_to_lists_keeps_an_outage_visible(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
         PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(problem="unreachable")
         persona.faults.inject("forbidden")
         facelists.add("lst_mine", "Mine", actor)
         assert connection.line().problem == "unreachable"
 
-    def test_is_told_from_a_key_that_is_refused(self, persona: LocalPersona, actor: Actor) -> None:
+    def test_refused_key_is_a_problem_of_the_connection(
+        self, persona: LocalPersona, actor: Actor
+    ) -> None:
         persona.faults.inject("unauthorized")
         facelists.add("lst_mine", "Mine", actor)
         assert connection.line().problem == "key_refused"
-
-
-class TestAHold:
-    def test_keeps_its_first_moment_and_the_newest_words(self, face_list: FaceList) -> None:
-        facelists.hold(face_list, "First words")
-        face_list.refresh_from_db()
-        since = face_list.problem_since
-        facelists.hold(face_list, "Other words")
-        face_list.refresh_from_db()
-        assert (face_list.problem, face_list.refusals) == ("Other words", 2)
-        assert face_list.problem_since == since
-        assert face_list.held_until
-        wait = face_list.held_until - datetime.now(UTC)
-        assert timedelta(seconds=19) < wait <= timedelta(seconds=20)
-
-    def test_ends_without_a_trace(self, face_list: FaceList) -> None:
-        facelists.hold(face_list, "Words")
-        facelists.release(face_list.pk)
-        face_list.refresh_from_db()
-        assert (face_list.problem, face_list.problem_since) == ("", None)
-        assert (face_list.held_until, face_list.refusals) == (None, 0)
-
-    def test_of_one_list_does_not_end_with_another(self, face_list: FaceList) -> None:
-        other = FaceList.objects.create(environment="local", persona_id="lst_other")
-        facelists.hold(face_list, "Words")
-        facelists.release(other.pk)
-        assert FaceList.objects.filter(pk=face_list.pk, held_until__gt=Now()).exists()
-
-
-class TestTheEnvironment:
-    @pytest.mark.parametrize(
-        ("key", "environment"),
-        [
-            ("persona_sandbox_abc", Environment.SANDBOX),
-            ("persona_production_abc", Environment.PRODUCTION),
-            ("something_else", Environment.UNNAMED),
-        ],
-    )
-    def test_goes_by_the_key_s_prefix(
-        self, settings: Settings, key: str, environment: Environment
-    ) -> None:
-        settings.PERSONA_IS_LOCAL, settings.PERSONA_API_KEY = False, key
-        assert connection.environment() == environment
-
-    def test_is_local_on_this_machine_whatever_the_key(self, settings: Settings) -> None:
-        settings.PERSONA_IS_LOCAL, settings.PERSONA_API_KEY = True, "persona_production_abc"
-        assert connection.environment() == Environment.LOCAL

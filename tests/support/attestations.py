@@ -1,4 +1,4 @@
-"""A complete attestation, and signing with it."""
+"""Complete answers, and signing a draft with them."""
 
 from datetime import date
 
@@ -6,7 +6,7 @@ from importers import consent
 from importers.audit import Actor
 from importers.consent import Answers
 from importers.forwarding import cut
-from importers.models import Import
+from importers.models import Attestation, Import
 
 ANSWERS = Answers(
     lawful_basis="consent",
@@ -22,8 +22,13 @@ ANSWERS = Answers(
 )
 
 
+def sign(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Attestation:
+    """Sign a draft as it is now, without cutting batches."""
+    return consent.seal(draft, answers, actor, consent.as_it_is(draft))
+
+
 def submit(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Import:
-    """Signs and sends a draft as it is now."""
+    """Sign a draft as it is now and cut its batches."""
     cut.submit(draft, answers, actor, consent.as_it_is(draft))
     draft.refresh_from_db()
     return draft

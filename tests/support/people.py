@@ -1,4 +1,4 @@
-"""Signing in, and the password that every account of the tests has."""
+"""Signing in, and the password of every test account."""
 
 from playwright.sync_api import Page
 

@@ -1,4 +1,4 @@
-"""The two addresses that a load balancer asks; with images in a bucket: `test_storage.py`."""
+"""The two addresses for load balancers. For images in a bucket see `storage/test_s3_outages.py`."""
 
 import os
 from pathlib import Path
@@ -17,40 +17,38 @@ def working() -> None:
     worker.show_alive("the test's worker")
 
 
-def test_it_is_alive(client: Client) -> None:
-    answer = client.get("/healthz")
-    assert (answer.status_code, answer.content) == (200, b"alive\n")
+def test_healthz_answers_alive(client: Client) -> None:
+    response = client.get("/healthz")
+    assert (response.status_code, response.content) == (200, b"alive\n")
 
 
-def test_it_is_ready_before_the_first_image_and_makes_nothing(
-    client: Client, working: None, media: Path
-) -> None:
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, ALL)
+def test_readyz_is_ready_before_the_first_image(client: Client, working: None, media: Path) -> None:
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (200, ALL)
     assert not media.exists()
 
 
-def test_it_is_ready_once_there_are_images(client: Client, working: None, media: Path) -> None:
+def test_readyz_is_ready_once_images_exist(client: Client, working: None, media: Path) -> None:
     (media / "imports").mkdir(parents=True)
     assert client.get("/readyz").json() == ALL
 
 
-def test_without_a_worker_it_is_not_ready_and_says_so(client: Client) -> None:
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, ALL | {"worker": False})
+def test_readyz_fails_without_a_worker(client: Client) -> None:
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (503, ALL | {"worker": False})
 
 
-def test_where_the_folder_is_a_file_it_is_not_ready(
+def test_readyz_fails_when_the_image_folder_is_a_file(
     client: Client, working: None, media: Path
 ) -> None:
     media.write_text("not a folder")
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, ALL | {"storage": False})
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (503, ALL | {"storage": False})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 @pytest.mark.parametrize("exists", [True, False])
-def test_where_nothing_can_be_written_it_is_not_ready(
+def test_readyz_fails_when_storage_is_not_writable(
     exists: bool, client: Client, working: None, media: Path
 ) -> None:
     closed = media if exists else media.parent

@@ -1,28 +1,21 @@
-"""Persona's face lists in the browser: as read there, or added by their id."""
+"""The page of Persona's face lists: reading them all, and adding one by its id."""
 
 import re
-from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from importers import pacing
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import, PersonaLine
+from tests.support.pages import words_of
 
 pytestmark = pytest.mark.django_db
 SEEDED = {"Watch list", "Confirmed fraud"}
-
-
-def words(answer: Any) -> str:
-    """What a person reads, one space between words and between elements."""
-    html = answer.content.decode().replace("<", " <")
-    return " ".join(unescape(strip_tags(html)).split())
 
 
 def read(client: Client) -> Any:
@@ -35,64 +28,64 @@ def add(client: Client, persona_id: str, name: str = "") -> Any:
 
 
 class TestPage:
-    def test_each_list_is_shown_with_id_state_and_imports(
+    def test_page_shows_id_state_and_imports_of_each_list(
         self, signed_in: Client, officer: User, persona: LocalPersona
     ) -> None:
         read(signed_in)
         watched = FaceList.objects.get(name="Watch list")
         for _ in range(3):
             Import.objects.create(face_list=watched, created_by=officer)
-        answer = signed_in.get("/lists/")
+        response = signed_in.get("/lists/")
         row = re.search(
-            rf"<tr>(?:(?!</tr>).)*{watched.persona_id}.*?</tr>", answer.content.decode(), re.S
+            rf"<tr>(?:(?!</tr>).)*{watched.persona_id}.*?</tr>", response.content.decode(), re.S
         )
         assert row is not None
         assert 'data-state="completed"' in row[0]
         assert f'href="/?face_list={watched.pk}">3<' in row[0]
         assert f"/imports/new/?list={watched.pk}" in row[0]
 
-    def test_an_archived_list_is_called_so_and_takes_no_import(
+    def test_archived_list_is_marked_and_offers_no_import(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         read(signed_in)
         archived = FaceList.objects.get(name="Old watch list")
-        answer = signed_in.get("/lists/")
-        assert "Archived" in words(answer)
-        assert f"/imports/new/?list={archived.pk}" not in answer.content.decode()
+        response = signed_in.get("/lists/")
+        assert "Archived" in words_of(response)
+        assert f"/imports/new/?list={archived.pk}" not in response.content.decode()
 
-    def test_a_refused_list_shows_why_escaped(self, signed_in: Client, face_list: FaceList) -> None:
+    def test_refused_list_shows_the_reason_escaped(
+        self, signed_in: Client, face_list: FaceList
+    ) -> None:
         FaceList.objects.update(problem="<b>Persona answered 404</b>", name="<i>Fraud</i>")
-        answer = signed_in.get("/lists/")
-        assert 'data-state="needs_attention"' in answer.content.decode()
-        assert "<b>Persona answered 404</b>" in words(answer)
-        assert "<i>Fraud" not in answer.content.decode()
+        response = signed_in.get("/lists/")
+        assert 'data-state="needs_attention"' in response.content.decode()
+        assert "<b>Persona answered 404</b>" in words_of(response)
+        assert "<i>Fraud" not in response.content.decode()
 
-    def test_lists_of_another_environment_are_not_shown(self, signed_in: Client) -> None:
+    def test_lists_of_other_environments_are_not_shown(self, signed_in: Client) -> None:
         for environment in (Environment.SANDBOX, Environment.PRODUCTION):
             FaceList.objects.create(environment=environment, persona_id="lst_x", name="Elsewhere")
-        assert "Elsewhere" not in words(signed_in.get("/lists/"))
-        assert "No face list is known yet" in words(signed_in.get("/lists/"))
+        assert "Elsewhere" not in words_of(signed_in.get("/lists/"))
+        assert "No face list is known yet" in words_of(signed_in.get("/lists/"))
 
-    def test_it_says_when_the_lists_were_read(
+    def test_page_shows_when_the_lists_were_read(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        assert "Not read from Persona yet" in words(signed_in.get("/lists/"))
-        assert "Last read" in words(read(signed_in))
+        assert "Not read from Persona yet" in words_of(signed_in.get("/lists/"))
+        assert "Last read" in words_of(read(signed_in))
 
-    def test_looking_at_it_asks_persona_for_nothing(
-        self, signed_in: Client, persona: LocalPersona
-    ) -> None:
+    def test_page_sends_persona_no_request(self, signed_in: Client, persona: LocalPersona) -> None:
         signed_in.get("/lists/")
         assert persona.requests() == []
 
 
 class TestReading:
-    def test_every_face_list_is_read_and_no_other_kind(
+    def test_reading_keeps_every_face_list_and_no_other_list(
         self, signed_in: Client, officer: User, persona: LocalPersona
     ) -> None:
         added = persona.add_list("Deepfakes")
-        answer = read(signed_in)
-        assert "4 face lists read from Persona." in words(answer)
+        response = read(signed_in)
+        assert "4 face lists read from Persona." in words_of(response)
         active = FaceList.objects.filter(archived=False)
         assert {row.name for row in active} == SEEDED | {"Deepfakes"}
         assert FaceList.objects.get(persona_id=added).environment == "local"
@@ -101,15 +94,13 @@ class TestReading:
         assert event.actor == officer
         assert added in event.details["changed"]
 
-    def test_a_long_list_of_lists_is_read_to_its_end(
-        self, signed_in: Client, persona: LocalPersona
-    ) -> None:
+    def test_reading_follows_all_pages(self, signed_in: Client, persona: LocalPersona) -> None:
         for number in range(120):
             persona.add_list(f"List {number}")
-        assert "123 face lists read from Persona." in words(read(signed_in))
+        assert "123 face lists read from Persona." in words_of(read(signed_in))
         assert FaceList.objects.count() == 123
 
-    def test_reading_again_changes_nothing_and_writes_no_trace(
+    def test_reading_again_changes_and_records_nothing(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         read(signed_in)
@@ -118,7 +109,7 @@ class TestReading:
         assert list(FaceList.objects.order_by("pk").values("pk", "name", "archived")) == before
         assert AuditEvent.objects.filter(action="lists.read").count() == 1
 
-    def test_a_list_added_by_hand_gets_its_name_when_it_is_read(
+    def test_reading_names_a_list_that_was_added_by_hand(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         persona_id = persona.add_list("Its name at Persona")
@@ -127,7 +118,7 @@ class TestReading:
         assert FaceList.objects.get(persona_id=persona_id).name == "Its name at Persona"
 
     @pytest.mark.parametrize(
-        ("fault", "told"),
+        ("fault", "message"),
         [
             ("unauthorized", "Token is invalid"),
             ("forbidden", "IP address is not permitted"),
@@ -136,70 +127,66 @@ class TestReading:
             ("rate_limited", "Nothing was changed."),
         ],
     )
-    def test_a_refusal_is_told_in_a_sentence(
-        self, fault: str, told: str, signed_in: Client, persona: LocalPersona
+    def test_failed_reading_shows_the_reason(
+        self, fault: str, message: str, signed_in: Client, persona: LocalPersona
     ) -> None:
         persona.faults.inject(fault)
-        text = words(read(signed_in))
+        text = words_of(read(signed_in))
         assert "The lists could not be read." in text
-        assert told in text
+        assert message in text
         assert "Nothing was changed." in text
         assert not FaceList.objects.exists()
 
-    def test_a_persona_that_is_not_there_is_told_too(
-        self, signed_in: Client, settings: Settings
-    ) -> None:
+    def test_unreachable_persona_is_reported(self, signed_in: Client, settings: Settings) -> None:
         settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
-        text = words(read(signed_in))
+        text = words_of(read(signed_in))
         assert "No connection to Persona could be made." in text
         assert PersonaLine.objects.get().problem == "unreachable"
 
-    def test_where_our_share_is_used_up_persona_is_not_asked(
-        self, signed_in: Client, persona: LocalPersona
-    ) -> None:
+    def test_used_up_share_prevents_reading(self, signed_in: Client, persona: LocalPersona) -> None:
         PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(limit=2)
         assert not pacing.take("local")
-        text = words(read(signed_in))
+        text = words_of(read(signed_in))
         assert re.search(
             r"share of Persona's rate limit is used up: try again in \d+ seconds", text
         )
         assert persona.requests() == []
         assert not FaceList.objects.exists()
 
-    def test_the_key_is_on_the_wire_and_on_no_page(
+    def test_key_is_sent_to_persona_but_shown_on_no_page(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        answer = read(signed_in)
+        response = read(signed_in)
         (asked,) = persona.requests()
         assert (asked.method, asked.path.rpartition("/")[2]) == ("GET", "lists")
         assert asked.headers["authorization"] == f"Bearer {persona.key}"
         assert asked.headers["persona-version"] == "2025-12-08"
-        assert persona.key not in answer.content.decode()
+        assert persona.key not in response.content.decode()
 
 
 class TestAdding:
-    def test_a_list_that_persona_confirms_gets_personas_name(
+    def test_confirmed_list_has_personas_name(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         persona_id = persona.add_list("Known fraud")
-        answer = add(signed_in, persona_id, "My own word")
-        assert "Known fraud was added." in words(answer)
+        response = add(signed_in, persona_id, "My own word")
+        assert "Known fraud was added." in words_of(response)
         row = FaceList.objects.get()
         assert (row.persona_id, row.name, row.environment) == (persona_id, "Known fraud", "local")
         assert row.read_at is not None
 
-    def test_a_list_that_persona_does_not_know_is_refused_and_what_was_typed_is_kept(
+    def test_unknown_list_is_refused_and_the_form_kept(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        answer = add(signed_in, "lst_nobodyKnows", "Mine")
-        assert answer.status_code == 422
-        assert "Persona does not know a list with this id." in words(answer)
-        assert 'value="lst_nobodyKnows"' in answer.content.decode()
+        response = add(signed_in, "lst_nobodyKnows", "Mine")
+        assert response.status_code == 422
+        assert "Persona does not know a list with this id." in words_of(response)
+        assert 'value="lst_nobodyKnows"' in response.content.decode()
         assert not FaceList.objects.exists()
 
     @pytest.mark.parametrize("fault", ["forbidden", "unauthorized", "unavailable", "unreachable"])
-    def test_a_list_that_the_key_may_not_read_is_added_with_the_doubt_said(
+    def test_list_that_cannot_be_confirmed_is_added_with_a_warning(
         self, fault: str, signed_in: Client, persona: LocalPersona, settings: Settings
     ) -> None:
         persona_id = persona.add_list("Hidden")
@@ -207,19 +194,17 @@ class TestAdding:
             settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
         else:
             persona.faults.inject(fault)
-        assert f"{persona_id} was added, but Persona could not confirm it" in words(
+        assert f"{persona_id} was added, but Persona could not confirm it" in words_of(
             add(signed_in, persona_id)
         )
         assert FaceList.objects.get().persona_id == persona_id
 
-    def test_a_list_that_holds_no_faces_is_refused(
-        self, signed_in: Client, persona: LocalPersona
-    ) -> None:
+    def test_list_without_faces_is_refused(self, signed_in: Client, persona: LocalPersona) -> None:
         persona_id = persona.add_list("Addresses", kind="list/email-address")
-        answer = add(signed_in, persona_id, "typed")
-        assert answer.status_code == 422
-        assert "it is not a list of faces" in words(answer)
-        assert f'value="{persona_id}"' in answer.content.decode()
+        response = add(signed_in, persona_id, "typed")
+        assert response.status_code == 422
+        assert "it is not a list of faces" in words_of(response)
+        assert f'value="{persona_id}"' in response.content.decode()
         assert not FaceList.objects.exists()
 
     @pytest.mark.parametrize(
@@ -236,36 +221,34 @@ class TestAdding:
             "lst_\n1",
         ],
     )
-    def test_an_id_with_odd_characters_is_refused_before_persona_is_asked(
+    def test_malformed_id_is_refused_without_a_request(
         self, typed: str, signed_in: Client, persona: LocalPersona
     ) -> None:
-        answer = add(signed_in, typed)
-        assert answer.status_code == 422
-        assert answer.context["form"].errors["persona_id"]
-        assert "<b>" not in answer.content.decode()
+        response = add(signed_in, typed)
+        assert response.status_code == 422
+        assert response.context["form"].errors["persona_id"]
+        assert "<b>" not in response.content.decode()
         assert persona.requests() == []
         assert not FaceList.objects.exists()
 
-    def test_the_same_list_twice_is_one_list(
-        self, signed_in: Client, persona: LocalPersona
-    ) -> None:
+    def test_adding_a_list_twice_keeps_one(self, signed_in: Client, persona: LocalPersona) -> None:
         persona.faults.inject("forbidden", None, "GET /lists*")
         for _ in range(2):
             add(signed_in, "lst_nobodyKnows", "Mine")
         assert FaceList.objects.count() == 1
         assert AuditEvent.objects.filter(action="list.added").count() == 1
 
-    def test_where_our_share_is_used_up_it_is_added_unasked(
+    def test_used_up_share_adds_a_list_unconfirmed(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         PersonaLine.objects.get_or_create(environment="local")
         PersonaLine.objects.update(limit=2)
         pacing.take("local")
-        assert "could not confirm it (not asked yet)" in words(add(signed_in, "lst_1"))
+        assert "could not confirm it (not asked yet)" in words_of(add(signed_in, "lst_1"))
         assert persona.requests() == []
         assert FaceList.objects.get().persona_id == "lst_1"
 
-    def test_an_archived_list_is_added_as_archived(
+    def test_archived_list_is_added_as_archived(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
         add(signed_in, persona.add_list("Old", archived=True))

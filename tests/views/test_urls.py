@@ -1,6 +1,6 @@
-"""Every address of the project, at its door: who may come in, by which method, with what headers.
+"""Every address of the project: who may use it, by which method, and with which headers.
 
-A new address without a row in ROUTES fails here.
+A new address needs a row in ROUTES.
 """
 
 import uuid
@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from importers import history
-from importers.models import FaceList, Import
+from importers.models import Import
 from tests.support.people import PASSWORD
 
 UNKNOWN_ID, UNKNOWN_KEY = 987_654_321, uuid.UUID("8d0f0f1e-0000-4000-8000-000000000000")
@@ -26,7 +26,7 @@ HTMX = {"HX-Request": "true"}
 
 @dataclass(frozen=True)
 class Route:
-    """How an address is asked: by GET, by POST, by both; and whether it needs a sign-in."""
+    """The methods of an address, whether it is open without sign-in, and its kind of object."""
 
     methods: tuple[str, ...] = ("GET",)
     is_open: bool = False
@@ -69,14 +69,9 @@ ROUTES = {
 CLOSED = [name for name, route in ROUTES.items() if not route.is_open]
 CHANGING = [name for name, route in ROUTES.items() if route.methods == CHANGE]
 POSTED = [name for name, route in ROUTES.items() if "POST" in route.methods]
-ABOUT_SOMETHING = [name for name, route in ROUTES.items() if route.of]
+WITH_OBJECT = [name for name, route in ROUTES.items() if route.of]
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def draft(make_draft: Callable[..., Import], face_list: FaceList) -> Import:
-    return make_draft(face_list, 2)
 
 
 def address(name: str, import_id: int, key: uuid.UUID) -> str:
@@ -103,57 +98,53 @@ def patterns(resolver: URLResolver) -> Iterator[URLPattern]:
 
 
 def every_row() -> dict[str, list[dict[str, Any]]]:
-    """All that is stored, so that "nothing changed" means just that."""
+    """Every row of every table, to prove that nothing changed."""
     models: list[Any] = [*apps.get_app_config("importers").get_models(), User]
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
 
 
-def test_every_address_has_a_row_in_the_table_here() -> None:
+def test_every_address_is_listed_in_routes() -> None:
     assert sorted(str(found.name) for found in patterns(get_resolver())) == sorted(ROUTES)
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_a_page_leads_someone_signed_out_to_the_sign_in(
+def test_signed_out_visitor_is_redirected_to_sign_in(
     name: str, client: Client, draft: Import
 ) -> None:
     before, path = every_row(), address_in(name, draft)
     for method in ROUTES[name].methods:
-        answer = client.generic(method, path)
-        on = path if method == "GET" else "/"
-        assert (answer.status_code, answer.url) == (302, f"/account/login/?next={on}")  # type: ignore[attr-defined]
+        response = client.generic(method, path)
+        next_path = path if method == "GET" else "/"
+        assert (response.status_code, response.url) == (302, f"/account/login/?next={next_path}")  # type: ignore[attr-defined]
     assert every_row() == before
 
 
-def test_an_act_of_someone_signed_out_leads_back_to_the_page_that_it_came_from(
-    client: Client, draft: Import
-) -> None:
+def test_expired_session_returns_to_the_page_of_the_form(client: Client, draft: Import) -> None:
     page = f"http://testserver/imports/{draft.pk}/?page=2"
-    answer = client.post(reverse("import_attest", args=[draft.pk]), headers={"Referer": page})
-    assert answer.url == f"/account/login/?next=/imports/{draft.pk}/"  # type: ignore[attr-defined]
+    response = client.post(reverse("import_attest", args=[draft.pk]), headers={"Referer": page})
+    assert response.url == f"/account/login/?next=/imports/{draft.pk}/"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_htmx_is_sent_to_the_sign_in_and_gets_nothing_to_swap_in(
+def test_signed_out_htmx_request_is_sent_to_sign_in(
     name: str, client: Client, draft: Import
 ) -> None:
     before = every_row()
     for method in ROUTES[name].methods:
-        answer = client.generic(method, address_in(name, draft), headers=HTMX)
-        assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/account/login/")
-        assert answer.content == b""
+        response = client.generic(method, address_in(name, draft), headers=HTMX)
+        assert (response.status_code, response.headers["HX-Redirect"]) == (401, "/account/login/")
+        assert response.content == b""
     assert every_row() == before
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_a_script_that_asks_for_json_is_told_why_in_json(
-    name: str, client: Client, draft: Import
-) -> None:
+def test_signed_out_json_request_gets_a_reason(name: str, client: Client, draft: Import) -> None:
     before = every_row()
     for method in ROUTES[name].methods:
-        answer = client.generic(method, address_in(name, draft), headers=JSON)
-        assert answer.status_code == 401
-        assert answer.json()["code"] == "signed_out"
-        assert "sign in again" in answer.json()["reason"]
+        response = client.generic(method, address_in(name, draft), headers=JSON)
+        assert response.status_code == 401
+        assert response.json()["code"] == "signed_out"
+        assert "sign in again" in response.json()["reason"]
     assert every_row() == before
 
 
@@ -165,24 +156,20 @@ def test_only_health_and_account_pages_are_open() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.is_open])
-def test_an_open_page_answers_someone_signed_out_without_the_sign_in(
-    name: str, client: Client
-) -> None:
-    answer = client.get(reverse(name))
-    assert answer.status_code in ({302} if name == "account_logout" else {200, 503})
-    assert b"Consentry administration" not in answer.content
+def test_open_page_answers_without_sign_in(name: str, client: Client) -> None:
+    response = client.get(reverse(name))
+    assert response.status_code in ({302} if name == "account_logout" else {200, 503})
+    assert b"Consentry administration" not in response.content
 
 
-def test_someone_with_an_account_that_was_switched_off_is_signed_out(
-    signed_in: Client, officer: User
-) -> None:
+def test_deactivated_account_is_signed_out(signed_in: Client, officer: User) -> None:
     User.objects.filter(pk=officer.pk).update(is_active=False)
     assert signed_in.get("/").status_code == 302
 
 
 @pytest.mark.parametrize("name", CHANGING)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_changes_something_is_not_done_by_get(
+def test_get_and_head_change_nothing(
     method: str, name: str, signed_in: Client, draft: Import
 ) -> None:
     before = every_row()
@@ -192,7 +179,7 @@ def test_what_changes_something_is_not_done_by_get(
 
 @pytest.mark.parametrize("name", [name for name in CLOSED if not name.startswith("account_")])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])
-def test_no_other_method_is_answered(
+def test_other_methods_are_refused(
     method: str, name: str, signed_in: Client, draft: Import
 ) -> None:
     before = every_row()
@@ -201,27 +188,25 @@ def test_no_other_method_is_answered(
 
 
 @pytest.mark.parametrize("name", [name for name in CLOSED if ROUTES[name].methods == READ])
-def test_what_only_reads_is_not_answered_to_a_post(
-    name: str, signed_in: Client, draft: Import
-) -> None:
+def test_read_only_address_refuses_post(name: str, signed_in: Client, draft: Import) -> None:
     assert signed_in.post(address_in(name, draft)).status_code == 405
 
 
 @pytest.mark.parametrize("name", POSTED)
-def test_a_post_without_the_token_is_refused_and_changes_nothing(
+def test_post_without_csrf_token_changes_nothing(
     name: str, signed_in: Client, draft: Import
 ) -> None:
     client = Client() if name in ("account_login", "account_signup") else signed_in
     client.handler.enforce_csrf_checks = True
     before = every_row()
-    answer = client.post(address_in(name, draft), {"login": "officer", "password": PASSWORD})
-    assert answer.status_code == 403
-    assert "too old to act on" in answer.content.decode()
+    response = client.post(address_in(name, draft), {"login": "officer", "password": PASSWORD})
+    assert response.status_code == 403
+    assert "too old to act on" in response.content.decode()
     assert every_row() == before
 
 
 @pytest.mark.parametrize("name", CHANGING)
-def test_another_site_is_refused_even_with_the_token(
+def test_post_from_another_site_changes_nothing(
     name: str, signed_in: Client, draft: Import
 ) -> None:
     signed_in.get("/lists/")
@@ -232,29 +217,29 @@ def test_another_site_is_refused_even_with_the_token(
     assert every_row() == before
 
 
-@pytest.mark.parametrize("name", ABOUT_SOMETHING)
-def test_what_is_not_there_is_not_found(name: str, signed_in: Client, draft: Import) -> None:
+@pytest.mark.parametrize("name", WITH_OBJECT)
+def test_unknown_object_is_not_found(name: str, signed_in: Client, draft: Import) -> None:
     before = every_row()
     for method in ROUTES[name].methods:
-        answer = signed_in.generic(method, address(name, UNKNOWN_ID, UNKNOWN_KEY))
-        assert answer.status_code == 404
-        assert "Not found" in answer.content.decode()
+        response = signed_in.generic(method, address(name, UNKNOWN_ID, UNKNOWN_KEY))
+        assert response.status_code == 404
+        assert "Not found" in response.content.decode()
     assert every_row() == before
 
 
 @pytest.mark.parametrize(
     "path", [f"/imports/{10**30}/", f"/imports/{10**30}/progress/", "/imports/-1/", "/images/1/"]
 )
-def test_an_impossible_number_is_not_found_either(path: str, signed_in: Client) -> None:
+def test_impossible_number_is_not_found(path: str, signed_in: Client) -> None:
     assert signed_in.get(path).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/media/", "/var/secret-key", "/media/imports/1/a.jpg"])
-def test_no_address_leads_to_the_stored_files(path: str, signed_in: Client) -> None:
+def test_stored_files_have_no_address(path: str, signed_in: Client) -> None:
     assert signed_in.get(path).status_code == 404
 
 
-def unhosted(client: Client, draft: Import) -> Any:
+def unknown_host(client: Client, draft: Import) -> Any:
     return client.get("/", headers={"Host": "evil.example"})
 
 
@@ -263,7 +248,7 @@ def too_many_files(client: Client, draft: Import) -> Any:
     return client.post(reverse("import_upload", args=[draft.pk]), {"files": files})
 
 
-def without_a_token(client: Client, draft: Import) -> Any:
+def without_token(client: Client, draft: Import) -> Any:
     client.handler.enforce_csrf_checks = True
     return client.post("/lists/add/")
 
@@ -272,7 +257,7 @@ def signed_out(client: Client, draft: Import) -> Any:
     return Client().get("/", headers=HTMX)
 
 
-ANSWERS: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
+RESPONSES: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
     "page": (200, lambda client, draft: client.get("/")),
     "draft": (200, lambda client, draft: client.get(address_in("import", draft))),
     "face": (200, lambda client, draft: client.get(address_in("image", draft))),
@@ -283,10 +268,10 @@ ANSWERS: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
     "sign-in": (200, lambda client, draft: Client().get("/account/login/")),
     "sent to the sign-in": (302, lambda client, draft: Client().get("/")),
     "after a form": (302, lambda client, draft: client.post(address_in("import_discard", draft))),
-    "unknown host": (400, unhosted),
+    "unknown host": (400, unknown_host),
     "too many files": (400, too_many_files),
     "signed out": (401, signed_out),
-    "no token": (403, without_a_token),
+    "no token": (403, without_token),
     "unknown": (404, lambda client, draft: client.get("/nothing/here")),
     "unknown import": (404, lambda client, draft: client.get(f"/imports/{UNKNOWN_ID}/")),
     "unknown static file": (404, lambda client, draft: client.get("/static/nothing.css")),
@@ -296,78 +281,75 @@ ANSWERS: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
-def test_every_kind_of_answer_carries_the_headers(
-    kind: str, signed_in: Client, draft: Import
-) -> None:
-    status, ask = ANSWERS[kind]
-    answer = whole(ask(signed_in, draft))
-    assert answer.status_code == status
-    check_headers(answer)
+@pytest.mark.parametrize("kind", RESPONSES)
+def test_every_response_has_security_headers(kind: str, signed_in: Client, draft: Import) -> None:
+    status, ask = RESPONSES[kind]
+    response = read_whole(ask(signed_in, draft))
+    assert response.status_code == status
+    check_headers(response)
     if kind != "static":
-        assert "no-store" in answer.headers["Cache-Control"]
-    if kind not in ("static", "unknown host"):  # these are answered before it; the CSP forbids too
-        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert "no-store" in response.headers["Cache-Control"]
+    # These two are sent before that middleware; the CSP forbids framing too.
+    if kind not in ("static", "unknown host"):
+        assert response.headers["X-Frame-Options"] == "DENY"
 
 
-def whole(answer: Any) -> Any:
-    """The answer, read to its end: a file that is streamed is open until then."""
-    if answer.streaming:
-        b"".join(answer.streaming_content)
-    answer.close()
-    return answer
+def read_whole(response: Any) -> Any:
+    """Read the response to its end, because a streamed file is open until then."""
+    if response.streaming:
+        b"".join(response.streaming_content)
+    response.close()
+    return response
 
 
-def check_headers(answer: Any) -> None:
-    policy = answer.headers["Content-Security-Policy"]
+def check_headers(response: Any) -> None:
+    policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
-    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response.headers["Referrer-Policy"] == "same-origin"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ANSWERS if kind not in ("face", "thumbnail")])
-def test_no_answer_may_be_framed(kind: str, signed_in: Client, draft: Import) -> None:
-    answer = whole(ANSWERS[kind][1](signed_in, draft))
-    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+@pytest.mark.parametrize("kind", [kind for kind in RESPONSES if kind not in ("face", "thumbnail")])
+def test_no_response_may_be_framed(kind: str, signed_in: Client, draft: Import) -> None:
+    response = read_whole(RESPONSES[kind][1](signed_in, draft))
+    assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
 
 
-def test_our_own_failure_is_a_page_with_the_headers_and_without_the_trace(
+def test_server_error_page_hides_the_traceback(
     signed_in: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the secret of the trace")
+        raise RuntimeError("the secret of the traceback")
 
     monkeypatch.setattr(history, "page", fail)
     signed_in.raise_request_exception = False
-    answer = signed_in.get("/")
-    assert answer.status_code == 500
-    assert "The fault is ours" in answer.content.decode()
-    assert "secret" not in answer.content.decode()
-    check_headers(answer)
-    assert "no-store" in answer.headers["Cache-Control"]
+    response = signed_in.get("/")
+    assert response.status_code == 500
+    assert "The fault is ours" in response.content.decode()
+    assert "secret" not in response.content.decode()
+    check_headers(response)
+    assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_a_static_file_may_be_kept_by_the_browser(client: Client) -> None:
-    answer = whole(client.get("/static/consentry.css"))
-    assert "no-store" not in answer.headers["Cache-Control"]
-    assert answer.headers["Content-Type"].startswith("text/css")
+def test_static_file_may_be_cached(client: Client) -> None:
+    response = read_whole(client.get("/static/consentry.css"))
+    assert "no-store" not in response.headers["Cache-Control"]
+    assert response.headers["Content-Type"].startswith("text/css")
 
 
-def test_too_many_files_has_a_sentence_of_its_own(signed_in: Client, draft: Import) -> None:
+def test_too_many_files_has_its_own_message(signed_in: Client, draft: Import) -> None:
     before = every_row()
-    answer = too_many_files(signed_in, draft)
-    assert "More than 1,000 files" in answer.content.decode()
+    response = too_many_files(signed_in, draft)
+    assert "More than 1,000 files" in response.content.decode()
     assert every_row() == before
-    other = unhosted(signed_in, draft).content.decode()
+    other = unknown_host(signed_in, draft).content.decode()
     assert "More than 1,000 files" not in other
     assert "could not be understood" in other
 
 
-def test_alive_answers_without_a_look_at_the_database(
-    client: Client, django_assert_num_queries: Any
-) -> None:
+def test_alive_needs_no_database(client: Client, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         assert client.get("/healthz").content == b"alive\n"

@@ -1,0 +1,186 @@
+"""Calls of `manage.py import_faces` that are refused: exit 2, one sentence, nothing sent."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+
+from importers import connection, pacing
+from importers.local_persona import LocalPersona
+from importers.management.commands.import_faces import TEMPLATE
+from importers.models import Attestation, FaceList, Import, PersonaLine
+from tests.support.import_faces import import_faces, sent_batches
+from tests.support.pictures import draw
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_sent(persona: LocalPersona, db: None) -> Iterator[None]:
+    """Check after each test that no import was made and no batch was sent."""
+    yield
+    assert not Import.objects.exists()
+    assert not Attestation.objects.exists()
+    assert sent_batches(persona) == []
+
+
+def refusal(*arguments: object) -> str:
+    outcome = import_faces(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.endswith((".", "again."))
+    return outcome.err
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--list", "--user", "--attestation"],
+)
+def test_missing_option_is_refused(option: str, folder: Path, options: tuple[object, ...]) -> None:
+    index = options.index(option)
+    others = (*options[:index], *options[index + 2 :])
+    assert refusal(folder, *others) == f"{option} is missing. Nothing was sent."
+
+
+def test_missing_path_is_refused(options: tuple[object, ...]) -> None:
+    assert refusal(*options) == "PATH is missing. Nothing was sent."
+
+
+def test_unknown_person_is_refused(folder: Path, options: tuple[object, ...]) -> None:
+    assert "no active account named 'nobody'" in refusal(folder, *options, "--user", "nobody")
+
+
+def test_deactivated_person_is_refused(folder: Path, options: tuple[object, ...]) -> None:
+    User.objects.update(is_active=False)
+    assert "no active account named 'officer'" in refusal(folder, *options)
+
+
+def test_missing_file_is_refused_beside_a_good_one(
+    folder: Path, options: tuple[object, ...]
+) -> None:
+    missing = folder / "no-such.jpg"
+    assert refusal(folder, missing, *options) == f"{missing} is not there. Nothing was sent."
+
+
+def test_list_unknown_to_persona_is_refused(
+    folder: Path, options: tuple[object, ...], persona: LocalPersona
+) -> None:
+    text = refusal(folder, *options, "--list", "lst_nobodyKnows")
+    assert "could not be looked up at Persona" in text
+    assert [request.path.rpartition("/")[2] for request in persona.requests()] == [
+        "lst_nobodyKnows"
+    ]
+
+
+def test_list_without_faces_is_refused(
+    folder: Path, options: tuple[object, ...], persona: LocalPersona
+) -> None:
+    other = persona.add_list("Addresses", kind="list/email-address")
+    assert "is not a list of faces" in refusal(folder, *options, "--list", other)
+
+
+def test_list_archived_here_is_refused(folder: Path, options: tuple[object, ...]) -> None:
+    FaceList.objects.update(archived=True)
+    assert "The list Known fraud is archived" in refusal(folder, *options)
+
+
+def test_list_archived_at_persona_is_refused(
+    folder: Path, options: tuple[object, ...], persona: LocalPersona
+) -> None:
+    archived = persona.add_list("Old fraud", archived=True)
+    assert "Old fraud is archived" in refusal(folder, *options, "--list", archived)
+
+
+def test_list_that_cannot_be_looked_up_is_refused(
+    folder: Path, options: tuple[object, ...], persona: LocalPersona
+) -> None:
+    unread = persona.add_list("Not read yet")
+    persona.faults.inject("unauthorized")
+    assert "Token is invalid" in refusal(folder, *options, "--list", unread)
+    connection.try_at_once()
+    PersonaLine.objects.update(limit=2)
+    pacing.take("local")
+    assert "rate limit is used up" in refusal(folder, *options, "--list", unread)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", "null", '"text"', "\ufeff{}", "{}" * 2, '{"attested": {}}']
+)
+def test_file_that_is_no_attestation_is_refused(
+    text: str, folder: Path, options: tuple[object, ...], attestation: Path
+) -> None:
+    attestation.write_text(text)
+    message = refusal(folder, *options)
+    assert "can't be read as an attestation" in message or "not complete" in message
+
+
+def test_missing_attestation_file_is_refused(
+    folder: Path, options: tuple[object, ...], tmp_path: Path
+) -> None:
+    message = refusal(folder, *options, "--attestation", tmp_path / "none.json")
+    assert "--attestation-template prints an example" in message
+
+
+def test_binary_attestation_is_refused(
+    folder: Path, options: tuple[object, ...], attestation: Path
+) -> None:
+    attestation.write_bytes(draw(1))
+    assert "can't be read as an attestation" in refusal(folder, *options)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("attested", False),
+        ("attested", None),
+        ("adults_only", False),
+        ("lawful_basis", "because"),
+        ("jurisdictions", []),
+        ("jurisdictions", ["mars"]),
+        ("purpose", ""),
+        ("consent_from", "2999-01-01"),
+        ("typed_name", "7"),
+        ("typed_name", None),
+        ("evidence_reference", None),
+    ],
+)
+def test_attestation_with_a_wrong_answer_is_refused(
+    field: str, value: object, folder: Path, options: tuple[object, ...], attestation: Path
+) -> None:
+    attestation.write_text(json.dumps(TEMPLATE | {field: value}))
+    message = refusal(folder, *options)
+    assert message.startswith("The attestation is not complete. ")
+    assert f" {field}: " in message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("attested", "no", "attested must be true or false"),
+        ("adults_only", 0, "adults_only must be true or false"),
+        ("jurisdictions", "us-il", "jurisdictions must be a list"),
+        ("purpose", ["one", "two"], "purpose must be text"),
+        ("typed_name", 7, "typed_name must be text"),
+        ("consent_until", "2026-03-31", "there is no field 'consent_until'"),
+    ],
+)
+def test_attestation_with_a_wrong_type_is_refused(
+    field: str,
+    value: object,
+    problem: str,
+    folder: Path,
+    options: tuple[object, ...],
+    attestation: Path,
+) -> None:
+    attestation.write_text(json.dumps(TEMPLATE | {field: value}))
+    assert f"can't be read as an attestation ({problem})" in refusal(folder, *options)
+
+
+@pytest.mark.parametrize("field", ["attested", "typed_name", "lawful_basis", "adults_only"])
+def test_attestation_without_an_answer_is_refused(
+    field: str, folder: Path, options: tuple[object, ...], attestation: Path
+) -> None:
+    answers = {name: value for name, value in TEMPLATE.items() if name != field}
+    attestation.write_text(json.dumps(answers))
+    assert f"{field}: " in refusal(folder, *options)

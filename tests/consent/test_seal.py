@@ -1,0 +1,136 @@
+"""The seal: it breaks if the attestation or what it covers changes."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from importers import consent
+from importers.audit import Actor
+from importers.consent import SealBroken
+from importers.models import Attestation, FaceList, Image, Import
+from tests.support.attestations import ANSWERS, sign
+from tests.support.makers import MakeDraft
+
+pytestmark = pytest.mark.django_db
+CHANGES: dict[str, Any] = {
+    "statement_version": 2,
+    "statement_text": consent.FIRST_STATEMENT + " ",
+    "lawful_basis": "legal_claims",
+    "jurisdictions": ["us-il", "eu"],
+    "purpose": ANSWERS.purpose[:-1],
+    "consent_from": date(2026, 1, 6),
+    "consent_to": None,
+    "notice_version": "4.20",
+    "image_source": "public_web",
+    "adults_only": False,
+    "evidence_reference": "FR-2026-015",
+    "manifest_sha256": "0" * 64,
+    "image_count": 4,
+    "list_persona_id": "lst_other",
+    "list_name": "Another list",
+    "typed_name": "Maya Okafor ",
+    "signed_by_id": None,  # the test creates another person
+    "signed_by_username": "colleague",
+    "signed_at": None,  # the test adds a microsecond
+    "signed_from": "192.0.2.8",
+    "sign_in_method": "session",
+    "seal": "0" * 64,
+}
+
+
+@pytest.fixture
+def sealed(draft: Import, actor: Actor) -> Import:
+    sign(draft, actor)
+    draft.move(Import.State.FORWARDING, of=(Import.State.DRAFT,))
+    return draft
+
+
+def stored_attestation() -> Attestation:
+    return Attestation.objects.get()
+
+
+def broken_reason() -> str:
+    """Check a seal that must be broken, and return where it differs."""
+    with pytest.raises(SealBroken) as caught:
+        consent.check(stored_attestation())
+    return caught.value.reason
+
+
+def test_untouched_seal_holds(sealed: Import) -> None:
+    consent.check(stored_attestation())
+
+
+def test_every_field_of_the_attestation_is_tried() -> None:
+    fields = {field.attname for field in Attestation._meta.concrete_fields}
+    assert fields == {*CHANGES, "face_import_id"}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_changed_field_breaks_the_seal(field: str, sealed: Import) -> None:
+    value = CHANGES[field]
+    if field == "signed_by_id":
+        value = User.objects.create_user("colleague").pk
+    elif field == "signed_at":
+        value = stored_attestation().signed_at + timedelta(microseconds=1)
+    assert Attestation.objects.filter(**{field: value}).count() == 0
+    assert Attestation.objects.update(**{field: value}) == 1
+    assert broken_reason() == "The attestation is not as it was sealed."
+
+
+def test_attestation_moved_to_another_import_breaks_the_seal(
+    sealed: Import, make_draft: MakeDraft, face_list: FaceList
+) -> None:
+    """The other import holds the same images."""
+    twin = make_draft(face_list, 3)
+    assert consent.manifest(twin) == consent.manifest(sealed)
+    Attestation.objects.update(face_import=twin)
+    assert broken_reason() == "The attestation is not as it was sealed."
+
+
+def test_added_image_breaks_the_seal(sealed: Import) -> None:
+    Image.objects.create(
+        face_import=sealed, byte_size=1, sha256="a" * 64, state=Image.State.ACCEPTED
+    )
+    assert broken_reason() == "The import's images are not those that were attested."
+
+
+def test_removed_image_breaks_the_seal(sealed: Import) -> None:
+    sealed.files.all()[0].delete()
+    assert broken_reason() == "The import's images are not those that were attested."
+
+
+def test_image_rejected_later_breaks_the_seal(sealed: Import) -> None:
+    first = sealed.files.all()[0]
+    Image.objects.filter(pk=first.pk).update(state=Image.State.LEFT_OUT, reason="damaged")
+    assert broken_reason() == "The import's images are not those that were attested."
+
+
+def test_changed_image_hash_breaks_the_seal(sealed: Import) -> None:
+    first = sealed.files.all()[0]
+    Image.objects.filter(pk=first.pk).update(sha256="a" * 64)
+    assert broken_reason() == "The import's images are not those that were attested."
+
+
+def test_other_list_breaks_the_seal(sealed: Import) -> None:
+    other = FaceList.objects.create(environment="local", persona_id="lst_other")
+    Import.objects.filter(pk=sealed.pk).update(face_list=other)
+    assert broken_reason() == "The import goes to another list than the one that was attested."
+
+
+def test_changed_list_id_breaks_the_seal(sealed: Import) -> None:
+    FaceList.objects.update(persona_id="lst_other")
+    assert broken_reason() == "The import goes to another list than the one that was attested."
+
+
+def test_renamed_list_keeps_the_seal(sealed: Import) -> None:
+    FaceList.objects.update(name="A better name")
+    consent.check(stored_attestation())
+
+
+def test_rejected_file_keeps_the_seal(sealed: Import) -> None:
+    Image.objects.create(
+        face_import=sealed, byte_size=1, state=Image.State.LEFT_OUT, reason="damaged"
+    )
+    consent.check(stored_attestation())

@@ -1,0 +1,222 @@
+"""Changing and discarding a draft; every act is recorded in the audit trail."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db import IntegrityError
+
+from importers import faces, intake
+from importers.audit import Actor
+from importers.intake import NotADraft
+from importers.models import AuditEvent, FaceList, Image, Import
+from tests.support.attestations import submit
+from tests.support.makers import AddFile
+from tests.support.pictures import draw
+from tests.support.stored_files import stored_files
+from tests.support.trail import actions, block_the_next_row, breaks
+
+
+class TestChanges:
+    def test_removed_image_is_deleted_with_its_bytes(
+        self, add_file: AddFile, actor: Actor, media: Path
+    ) -> None:
+        kept, removed = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
+        intake.remove(removed, actor)
+        assert list(Image.objects.all()) == [kept]
+        assert list(stored_files(media)) == [kept.storage_key]
+
+    def test_rejected_file_can_be_removed(self, add_file: AddFile, actor: Actor) -> None:
+        intake.remove(add_file("a.txt", b"a").image, actor)
+        assert not Image.objects.exists()
+
+    def test_removing_twice_is_recorded_once(self, add_file: AddFile, actor: Actor) -> None:
+        image = add_file().image
+        intake.remove(image, actor)
+        intake.remove(image, actor)
+        assert actions().count("image.removed") == 1
+
+    def test_clearing_rejected_files_keeps_accepted_images(
+        self, add_file: AddFile, draft: Import, actor: Actor, media: Path
+    ) -> None:
+        kept = add_file().image
+        add_file("a.txt", b"a")
+        add_file("b.txt", b"b")
+        assert intake.remove_left_out(draft, actor) == 2
+        assert list(Image.objects.all()) == [kept]
+        assert list(stored_files(media)) == [kept.storage_key]
+
+    def test_clearing_leaves_other_imports_alone(
+        self, draft: Import, add_file: AddFile, face_list: FaceList, actor: Actor
+    ) -> None:
+        rejected = add_file("a.txt", b"a").image
+        assert intake.remove_left_out(intake.open_draft(face_list, actor), actor) == 0
+        assert list(Image.objects.all()) == [rejected]
+
+    def test_list_of_a_draft_can_be_changed(
+        self, draft: Import, actor: Actor, face_list: FaceList
+    ) -> None:
+        other = FaceList.objects.create(environment="local", persona_id="lst_other")
+        intake.change_list(draft, other, actor)
+        draft.refresh_from_db()
+        assert draft.face_list == other
+
+    def test_discarding_destroys_bytes_and_keeps_rows_and_hashes(
+        self, add_file: AddFile, draft: Import, actor: Actor, media: Path
+    ) -> None:
+        images = [add_file(f"{seed}.jpg", draw(seed)).image for seed in range(3)]
+        rejected = add_file("a.txt", b"a").image
+        intake.discard(draft, actor)
+        draft.refresh_from_db()
+        assert draft.state == Import.State.CANCELED
+        assert stored_files(media) == {}
+        kept = Image.objects.exclude(pk=rejected.pk)
+        assert [image.sha256 for image in kept] == [image.sha256 for image in images]
+        assert all(image.destroyed_at and not image.storage_key for image in kept)
+        rejected.refresh_from_db()
+        assert rejected.destroyed_at is None
+
+    def test_discarding_leaves_other_imports_alone(
+        self, draft: Import, add_file: AddFile, face_list: FaceList, actor: Actor
+    ) -> None:
+        image = add_file().image
+        intake.discard(intake.open_draft(face_list, actor), actor)
+        image.refresh_from_db()
+        assert default_storage.exists(image.storage_key)
+        assert image.destroyed_at is None
+
+
+class TestAfterTheDraft:
+    @pytest.fixture(params=["sent", "discarded"])
+    def ended(self, request: pytest.FixtureRequest, add_file: AddFile, actor: Actor) -> Import:
+        """An import with one accepted and one rejected file that is no longer a draft."""
+        face_import = add_file().image.face_import
+        add_file("a.txt", b"a")
+        if request.param == "sent":
+            return submit(face_import, actor)
+        intake.discard(face_import, actor)
+        return face_import
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda ended, actor: intake.take(ended, "new.jpg", draw(9), len(draw(9)), actor),
+            lambda ended, actor: intake.take(ended, "new.txt", b"new", 3, actor),
+            lambda ended, actor: intake.take(ended, "face.jpg", draw(), len(draw()), actor),
+            lambda ended, actor: intake.remove(ended.files.get(reason=""), actor),
+            lambda ended, actor: intake.remove(ended.files.exclude(reason="").get(), actor),
+            lambda ended, actor: intake.remove_left_out(ended, actor),
+            lambda ended, actor: intake.change_list(ended, ended.face_list, actor),
+            lambda ended, actor: intake.discard(ended, actor),
+        ],
+        ids=[
+            *("add an image", "add a rejected file", "add the same image", "remove an image"),
+            *("remove a rejected file", "clear", "change the list", "discard"),
+        ],
+    )
+    def test_import_that_is_no_longer_a_draft_cannot_change(
+        self, change: Callable[[Import, Actor], object], ended: Import, actor: Actor, media: Path
+    ) -> None:
+        rows = Image.objects.values(), Import.objects.values(), AuditEvent.objects.values()
+        before = [list(table) for table in rows], stored_files(media)
+        with pytest.raises(NotADraft):
+            change(ended, actor)
+        assert ([list(table.all()) for table in rows], stored_files(media)) == before
+
+    def test_stale_draft_object_accepts_no_file(
+        self, add_file: AddFile, draft: Import, actor: Actor, media: Path
+    ) -> None:
+        """Another tab submitted it: the row decides, not the object that was read before."""
+        add_file()
+        submit(Import.objects.get(pk=draft.pk), actor)
+        before = stored_files(media)
+        assert draft.is_draft
+        with pytest.raises(NotADraft):
+            add_file("late.jpg", draw(5))
+        assert stored_files(media) == before
+        assert Image.objects.count() == 1
+
+
+ACTS: dict[str, Callable[[Image, Image, Actor], object]] = {
+    "import.drafted": lambda image, rejected, actor: intake.open_draft(
+        image.face_import.face_list, actor
+    ),
+    "import.list_changed": lambda image, rejected, actor: intake.change_list(
+        image.face_import, FaceList.objects.get(persona_id="lst_other"), actor
+    ),
+    "image.accepted": lambda image, rejected, actor: intake.take(
+        image.face_import, "new.jpg", draw(9), len(draw(9)), actor
+    ),
+    "image.left_out": lambda image, rejected, actor: intake.take(
+        image.face_import, "new.txt", b"new", 3, actor
+    ),
+    "image.removed": lambda image, rejected, actor: intake.remove(image, actor),
+    "left_out.cleared": lambda image, rejected, actor: intake.remove_left_out(
+        rejected.face_import, actor
+    ),
+    "import.discarded": lambda image, rejected, actor: intake.discard(image.face_import, actor),
+    "face.viewed": lambda image, rejected, actor: faces.show(image, actor),
+}
+
+
+class TestAuditTrail:
+    @pytest.fixture
+    def two_images(self, add_file: AddFile, face_list: FaceList) -> tuple[Image, Image]:
+        """An accepted image and a rejected file."""
+        FaceList.objects.create(environment="local", persona_id="lst_other")
+        return add_file().image, add_file("a.txt", b"a").image
+
+    @pytest.mark.parametrize("action", ACTS)
+    def test_every_act_writes_one_audit_row(
+        self, action: str, two_images: tuple[Image, Image], actor: Actor
+    ) -> None:
+        before = actions()
+        ACTS[action](*two_images, actor)
+        assert actions() == [*before, action]
+        event = AuditEvent.objects.last()
+        assert event is not None
+        assert (event.actor, event.actor_name) == (actor.user, "officer")
+        assert event.address == "192.0.2.7"
+        assert breaks() == []
+
+    @pytest.mark.parametrize("action", ACTS)
+    def test_act_that_cannot_be_recorded_does_not_happen(
+        self, action: str, two_images: tuple[Image, Image], actor: Actor, media: Path
+    ) -> None:
+        block_the_next_row()
+        tables = Image.objects.values(), Import.objects.values()
+        before = [list(table) for table in tables], stored_files(media)
+        with pytest.raises(IntegrityError):
+            ACTS[action](*two_images, actor)
+        assert ([list(table.all()) for table in tables], stored_files(media)) == before
+
+    def test_audit_rows_name_import_hash_reason_and_count(
+        self, draft: Import, actor: Actor, add_file: AddFile
+    ) -> None:
+        image, rejected = add_file().image, add_file("a.txt", b"a").image
+        intake.remove(image, actor)
+        intake.remove_left_out(draft, actor)
+        intake.discard(draft, actor)
+        rows = AuditEvent.objects.values_list("action", "object_type", "object_id", "details")
+        assert list(rows) == [
+            ("import.drafted", "import", str(draft.pk), {"list": "lst_unknown"}),
+            (
+                *("image.accepted", "image", str(image.pk)),
+                {"face_import": draft.pk, "sha256": image.sha256},
+            ),
+            (
+                *("image.left_out", "image", str(rejected.pk)),
+                {"face_import": draft.pk, "reason": "not_jpeg_or_png"},
+            ),
+            ("image.removed", "image", str(image.pk), {"sha256": image.sha256}),
+            ("left_out.cleared", "import", str(draft.pk), {"count": 1}),
+            ("import.discarded", "import", str(draft.pk), {"destroyed": 0}),
+        ]
+
+    def test_audit_rows_hold_no_file_name(self, add_file: AddFile, actor: Actor) -> None:
+        """A file name can be a person's name, and the trail outlives the image."""
+        image = add_file("Erika Mustermann.jpg").image
+        add_file("Erika Mustermann.jpg", b"bad")
+        intake.remove(image, actor)
+        assert "Mustermann" not in str(list(AuditEvent.objects.values()))

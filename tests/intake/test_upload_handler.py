@@ -1,0 +1,98 @@
+"""Receiving uploads on disk, and no more bytes of each than an image may have."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from pytest_django import Settings
+
+from importers.models import Image, Import
+from tests.support.pictures import draw
+from tests.support.stored_files import stored_files
+
+MEGABYTE = 1_000_000
+CHUNK_BYTES = 64 * 1024
+
+
+@pytest.fixture(autouse=True)
+def upload_folder(settings: Settings, tmp_path: Path) -> Path:
+    """The folder for files that are being uploaded."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    settings.FILE_UPLOAD_TEMP_DIR = str(folder)
+    return folder
+
+
+@pytest.fixture
+def upload() -> Iterator[Callable[..., list[TemporaryUploadedFile]]]:
+    """Upload files in one multipart request and return them as a view gets them."""
+    requests = []
+
+    def post(*contents: bytes) -> list[Any]:
+        files = [SimpleUploadedFile(f"{n}.jpg", data) for n, data in enumerate(contents)]
+        request = RequestFactory().post("/", {"files": files})
+        requests.append(request)
+        return request.FILES.getlist("files")
+
+    yield post
+    for request in requests:
+        request.close()
+
+
+def test_oversized_upload_writes_little_over_10_mb(
+    upload: Callable[..., list[TemporaryUploadedFile]], upload_folder: Path
+) -> None:
+    (file,) = upload(bytes(40 * MEGABYTE))
+    on_disk = Path(file.temporary_file_path())
+    assert on_disk.parent == upload_folder
+    assert 10 * MEGABYTE < on_disk.stat().st_size <= 10 * MEGABYTE + CHUNK_BYTES
+    assert file.size == 40 * MEGABYTE
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, 10 * MEGABYTE])
+def test_allowed_file_arrives_whole(
+    size: int, upload: Callable[..., list[TemporaryUploadedFile]]
+) -> None:
+    data = os.urandom(size)
+    (file,) = upload(data)
+    assert file.size == size
+    assert file.read() == data
+
+
+def test_each_file_of_a_request_has_its_own_limit(
+    upload: Callable[..., list[TemporaryUploadedFile]],
+) -> None:
+    large, small = upload(bytes(15 * MEGABYTE), draw())
+    assert (large.size, small.size) == (15 * MEGABYTE, len(draw()))
+    assert small.read() == draw()
+
+
+def test_temporary_file_is_readable_only_by_the_server(
+    upload: Callable[..., list[TemporaryUploadedFile]],
+) -> None:
+    (file,) = upload(draw())
+    assert stat.S_IMODE(Path(file.temporary_file_path()).stat().st_mode) == 0o600
+
+
+def test_form_rejects_the_oversized_file_and_accepts_the_others(
+    signed_in: Client, draft: Import, media: Path, upload_folder: Path
+) -> None:
+    files = [
+        SimpleUploadedFile("film.jpg", bytes(40 * MEGABYTE)),
+        SimpleUploadedFile("face.jpg", draw()),
+    ]
+    response = signed_in.post(reverse("import_upload", args=[draft.pk]), {"files": files})
+    assert response.status_code == 302
+    rows = Image.objects.values_list("original_name", "state", "reason", "byte_size")
+    assert list(rows) == [
+        ("film.jpg", "left_out", "too_large", 40 * MEGABYTE),
+        ("face.jpg", "accepted", "", len(draw())),
+    ]
+    assert list(stored_files(media).values()) == [draw()]
+    assert list(upload_folder.iterdir()) == []

@@ -1,0 +1,9 @@
+"""The files in a storage folder."""
+
+from pathlib import Path
+
+
+def stored_files(folder: Path) -> dict[str, bytes]:
+    """Every file below the folder by its relative path, with its bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -1,0 +1,174 @@
+"""Retrying a batch, and choosing the importer of an ambiguous one."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
+
+from importers.local_persona import LocalPersona
+from importers.models import AuditEvent, Batch, FaceList, Import
+from tests.support.forwarding import forward
+from tests.support.pages import codes, page_of, states, words, words_of
+
+pytestmark = pytest.mark.django_db
+
+
+class TestRetry:
+    @pytest.fixture
+    def refused(self, submitted: Import, persona: LocalPersona) -> Import:
+        persona.faults.inject("unprocessable", times=1)
+        forward()
+        submitted.refresh_from_db()
+        return submitted
+
+    def test_refused_batch_shows_personas_words_and_a_retry(
+        self, signed_in: Client, refused: Import
+    ) -> None:
+        html = page_of(signed_in, refused)
+        assert states(html)[0] == "needs_attention"
+        assert codes(html) == ["refused"]
+        assert "Persona answered 422" in words(html)
+        assert "File must be under 2 bytes" in words(html)
+        assert f'action="/imports/{refused.pk}/retry/"' in html
+
+    def test_retry_sends_the_same_images_under_a_new_key(
+        self, signed_in: Client, refused: Import, persona: LocalPersona
+    ) -> None:
+        former = refused.batches.get().idempotency_key
+        response = signed_in.post(reverse("import_retry", args=[refused.pk]), follow=True)
+        assert "1 batch is queued again." in words_of(response)
+        assert states(response.content.decode())[0] == "forwarding"
+        forward()
+        refused.refresh_from_db()
+        assert refused.state == "completed"
+        (entry,) = persona.ledger()
+        assert entry.idempotency_key not in (None, str(former))
+        assert sorted(sent.sha256 for sent in entry.files) == sorted(
+            refused.files.values_list("sha256", flat=True)
+        )
+        assert AuditEvent.objects.get(action="import.retried").details == {"batches": 1}
+
+    def test_single_batch_can_be_retried(
+        self, signed_in: Client, three_batches: Import, persona: LocalPersona
+    ) -> None:
+        persona.faults.inject("unprocessable", times=2)
+        forward()
+        html = page_of(signed_in, three_batches)
+        assert "Try batch 1 again" in words(html)
+        assert "Try batch 3 again" not in words(html)
+        response = signed_in.post(reverse("batch_retry", args=[three_batches.pk, 2]), follow=True)
+        assert "1 batch is queued again." in words_of(response)
+        states = list(three_batches.batches.order_by("number").values_list("state", flat=True))
+        assert states == ["failed", "queued", "done"]
+        event = AuditEvent.objects.get(action="import.retried")
+        assert event.details == {"batches": 1, "number": 2}
+        forward()
+        assert three_batches.batches.get(number=2).state == "done"
+        assert Import.objects.get().state == "needs_attention"
+
+    def test_retry_ends_the_hold_of_a_list(self, signed_in: Client, submitted: Import) -> None:
+        FaceList.objects.update(
+            problem="Persona answered 404", held_until=Now() + timedelta(hours=1)
+        )
+        response = signed_in.post(reverse("import_retry", args=[submitted.pk]), follow=True)
+        assert "Trying again now." in words_of(response)
+        assert FaceList.objects.get().held_until is None
+
+    def test_retry_of_a_batch_in_doubt_recovers_it_under_its_key(
+        self, signed_in: Client, submitted: Import
+    ) -> None:
+        key = uuid4()
+        Batch.objects.update(
+            state="failed", may_have_arrived=True, idempotency_key=key, problem="key_reused"
+        )
+        Import.objects.update(state="needs_attention")
+        signed_in.post(reverse("import_retry", args=[submitted.pk]))
+        batch = submitted.batches.get()
+        assert (batch.state, batch.look_first, batch.idempotency_key) == ("unknown", True, key)
+        assert Import.objects.get().state == "forwarding"
+
+    def test_retry_leaves_an_ambiguous_batch_waiting(
+        self, signed_in: Client, submitted: Import
+    ) -> None:
+        Batch.objects.update(
+            state="failed", may_have_arrived=True, idempotency_key=uuid4(), problem="ambiguous"
+        )
+        Import.objects.update(state="needs_attention")
+        response = signed_in.post(reverse("import_retry", args=[submitted.pk]), follow=True)
+        assert "No batch of this import can be sent again" in words_of(response)
+        assert submitted.batches.get().state == "failed"
+
+
+class TestDecision:
+    """A batch that several importers could belong to waits for a person."""
+
+    NOT_WAITING = "does not wait for that decision"
+
+    @pytest.fixture
+    def batch(self, submitted: Import) -> Batch:
+        batch = submitted.batches.get()
+        candidates = [
+            {
+                "id": f"mprt_{letter}",
+                "created_at": "2026-11-23T10:00:00+00:00",
+                "status": "ready",
+                "successful_count": count,
+                "duplicate_count": 0,
+                "error_count": None,
+            }
+            for letter, count in (("a", 3), ("b", 40))
+        ]
+        Batch.objects.filter(pk=batch.pk).update(
+            state="failed",
+            problem="ambiguous",
+            problem_detail="2 imports at Persona could be it.",
+            may_have_arrived=True,
+            idempotency_key=uuid4(),
+            first_sent_at=Now(),
+            candidates=candidates,
+        )
+        Import.objects.filter(pk=submitted.pk).update(state="needs_attention")
+        return batch
+
+    def choose(self, client: Client, batch: Batch, importer: str) -> str:
+        address = reverse("batch_decide", args=[batch.face_import_id, batch.number])
+        page = client.post(address, {"importer": importer}, follow=True)
+        batch.refresh_from_db()
+        return page.content.decode()
+
+    def test_page_shows_the_candidates(self, signed_in: Client, batch: Batch) -> None:
+        html = signed_in.get(f"/imports/{batch.face_import_id}/").content.decode()
+        for shown in ("mprt_a", "mprt_b", "40 successful", "– error", "None is: send it again"):
+            assert shown in html
+
+    def test_chosen_candidate_becomes_the_importer(self, signed_in: Client, batch: Batch) -> None:
+        key = Batch.objects.get(pk=batch.pk).idempotency_key
+        assert "Batch 1 goes on as you decided." in self.choose(signed_in, batch, "mprt_b")
+        assert (batch.state, batch.importer_id) == (Batch.State.IMPORTING, "mprt_b")
+        assert (batch.idempotency_key, batch.candidates) == (key, [])
+        batch.face_import.refresh_from_db()
+        assert batch.face_import.state == Import.State.FORWARDING
+        assert AuditEvent.objects.latest("pk").action == "batch.decided"
+
+    def test_choosing_none_sends_again_under_a_new_key(
+        self, signed_in: Client, batch: Batch
+    ) -> None:
+        self.choose(signed_in, batch, "none")
+        assert (batch.state, batch.importer_id) == (Batch.State.QUEUED, "")
+        assert batch.idempotency_key is None
+        assert not batch.may_have_arrived
+
+    @pytest.mark.parametrize("importer", ["", "mprt_stranger", "None"])
+    def test_invalid_choice_decides_nothing(
+        self, importer: str, signed_in: Client, batch: Batch
+    ) -> None:
+        assert self.NOT_WAITING in self.choose(signed_in, batch, importer)
+        assert (batch.state, batch.problem) == (Batch.State.FAILED, "ambiguous")
+
+    def test_second_decision_changes_nothing(self, signed_in: Client, batch: Batch) -> None:
+        self.choose(signed_in, batch, "mprt_a")
+        assert self.NOT_WAITING in self.choose(signed_in, batch, "none")
+        assert batch.importer_id == "mprt_a"

@@ -1,0 +1,131 @@
+"""Serving an image and its thumbnail; each view of a face is recorded."""
+
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
+from PIL import Image as Picture
+
+from importers import faces
+from importers.models import AuditEvent, FaceList, Image, Import
+from tests.support.makers import MakeDraft
+from tests.support.people import PASSWORD
+from tests.support.pictures import draw
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def image(submitted: Import) -> Image:
+    return submitted.files.get(original_name="face-0.jpg")
+
+
+def test_image_is_served_unchanged_and_not_cached(signed_in: Client, image: Image) -> None:
+    response = signed_in.get(reverse("image", args=[image.key]))
+    assert (response.status_code, response.content) == (200, draw(0))
+    assert response.headers["Content-Type"] == "image/jpeg"
+    check_headers(response)
+
+
+def test_png_is_served_as_png(
+    signed_in: Client, make_draft: MakeDraft, face_list: FaceList
+) -> None:
+    draft = make_draft(face_list, 0)
+    signed_in.post(
+        reverse("import_upload", args=[draft.pk]),
+        {"files": [SimpleUploadedFile("really-a-png.jpg", draw(5, kind="PNG"))]},
+    )
+    response = signed_in.get(reverse("image", args=[draft.files.get().key]))
+    assert response.headers["Content-Type"] == "image/png"
+
+
+def test_thumbnail_is_a_small_jpeg(signed_in: Client, image: Image) -> None:
+    response = signed_in.get(reverse("thumbnail", args=[image.key]))
+    assert response.headers["Content-Type"] == "image/jpeg"
+    check_headers(response)
+    with Picture.open(BytesIO(response.content)) as small:
+        assert small.format == "JPEG"
+        assert max(small.size) <= 320
+
+
+def check_headers(response: Any) -> None:
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert response.headers["Cache-Control"] == "no-store, private"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert response.headers["X-Frame-Options"] == "DENY"
+
+
+def test_repeated_views_are_recorded_once(signed_in: Client, image: Image, officer: User) -> None:
+    for name in ("thumbnail", "image", "image"):
+        signed_in.get(reverse(name, args=[image.key]))
+    event = AuditEvent.objects.get(action="face.viewed")
+    assert (event.actor, event.object_id) == (officer, str(image.pk))
+    assert event.address == "127.0.0.1"
+    assert event.details == {"face_import": image.face_import_id}
+
+
+def test_later_views_and_other_people_are_recorded_separately(
+    signed_in: Client, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    User.objects.create_user("auditor", password=PASSWORD)
+    other = Client()
+    other.post("/account/login/", {"login": "auditor", "password": PASSWORD})
+    path = reverse("image", args=[image.key])
+    signed_in.get(path)
+    other.get(path)
+    views = AuditEvent.objects.filter(action="face.viewed")
+    assert list(views.values_list("actor_name", flat=True)) == ["officer", "auditor"]
+    monkeypatch.setattr(faces, "SAME_VIEWING", timedelta(0))
+    signed_in.get(path)
+    assert views.count() == 3
+
+
+@pytest.mark.parametrize("name", ["image", "thumbnail"])
+def test_signed_out_visitor_sees_no_face(name: str, client: Client, image: Image) -> None:
+    response = client.get(reverse(name, args=[image.key]))
+    assert response.status_code == 302
+    assert not AuditEvent.objects.filter(action="face.viewed").exists()
+
+
+@pytest.mark.parametrize("name", ["image", "thumbnail"])
+@pytest.mark.parametrize(
+    "cause", ["unknown", "destroyed", "being destroyed", "rejected", "lost from storage"]
+)
+def test_unavailable_image_is_404_and_not_recorded_as_viewed(
+    cause: str, name: str, signed_in: Client, image: Image
+) -> None:
+    key = uuid4() if cause == "unknown" else image.key
+    rows = Image.objects.filter(pk=image.pk)
+    if cause == "destroyed":
+        rows.update(destroyed_at=Now(), storage_key="")
+    elif cause == "being destroyed":  # its bytes are still stored
+        rows.update(destroyed_at=Now())
+    elif cause == "rejected":
+        rows.update(state="left_out", reason="damaged")
+    elif cause == "lost from storage":
+        default_storage.delete(image.storage_key)
+    assert signed_in.get(reverse(name, args=[key])).status_code == 404
+    assert not AuditEvent.objects.filter(action="face.viewed").exists()
+
+
+@pytest.mark.parametrize("name", ["image", "thumbnail"])
+def test_unreadable_storage_is_503_and_not_recorded_as_viewed(
+    name: str, signed_in: Client, image: Image
+) -> None:
+    path = Path(default_storage.path(image.storage_key))
+    path.unlink()
+    path.mkdir()
+    response = signed_in.get(reverse(name, args=[image.key]))
+    assert response.status_code == 503
+    assert "can't be read from storage now" in response.content.decode()
+    assert not AuditEvent.objects.filter(action="face.viewed").exists()

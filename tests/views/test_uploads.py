@@ -1,0 +1,236 @@
+"""Uploading files to a draft, by the page's script and by the plain form."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from importers.audit import Actor
+from importers.images import MOST_BYTES
+from importers.models import Image, Import
+from importers.templatetags.consentry import file_name
+from tests.support.attestations import submit
+from tests.support.pages import page_of, upload, upload_by_form, words, words_of
+from tests.support.pictures import draw
+from tests.support.stored_files import stored_files
+from tests.support.trail import actions
+
+pytestmark = pytest.mark.django_db
+ODD_NAMES = {
+    "three hundred characters": "a" * 296 + ".jpg",
+    "path traversal": "../../etc/passwd",
+    "line break": "one\r\ntwo.jpg",
+    "right-to-left": "cod\u202egpj.exe",
+    "HTML": "<script>alert(1)</script>.jpg",
+    "quotes": "\"onload='x' .jpg",
+    "HTML entity": "&lt;svg onload=x&gt;.jpg",
+    "zero width": "a\u200bb\ufeff.jpg",
+    "non-Latin script": "Ζωή Ωμέγα 顔.jpg",
+    "formula": "=HYPERLINK(1).jpg",
+}
+
+
+class TestScript:
+    def test_good_file_is_accepted_and_stored_unchanged(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        data = draw(1)
+        response = upload(signed_in, empty_draft, "holiday/face.jpg", data)
+        assert response.json() == {"state": "accepted", "code": "", "new": True}
+        image = Image.objects.get()
+        assert (image.original_name, image.byte_size) == ("holiday/face.jpg", len(data))
+        assert list(stored_files(media).values()) == [data]
+        assert actions()[-1] == "image.accepted"
+
+    def test_bad_file_is_rejected_with_its_code(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        response = upload(signed_in, empty_draft, "notes.jpg", b"%PDF-1.7 " * 200)
+        assert response.status_code == 200
+        assert response.json()["state"] == "left_out"
+        image = Image.objects.get()
+        assert (image.state, image.reason) == ("left_out", response.json()["code"])
+        assert "PDF" in image.explanation
+        assert stored_files(media) == {}
+
+    def test_same_file_twice_is_not_new(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        first, again = (upload(signed_in, empty_draft, "face.jpg", draw(1)) for _ in range(2))
+        assert first.json()["new"] is True
+        assert again.json() == {"state": "accepted", "code": "", "new": False}
+        assert Image.objects.count() == len(stored_files(media)) == 1
+
+    def test_same_image_under_another_name_is_a_duplicate(
+        self, signed_in: Client, empty_draft: Import
+    ) -> None:
+        upload(signed_in, empty_draft, "face.jpg", draw(1))
+        response = upload(signed_in, empty_draft, "copy.jpg", draw(1))
+        assert response.json() == {"state": "left_out", "code": "duplicate", "new": True}
+        assert "as face.jpg" in words(page_of(signed_in, empty_draft))
+
+    def test_size_alone_rejects_a_file_that_is_too_large(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        response = upload(signed_in, empty_draft, "film.jpg", None, MOST_BYTES + 1)
+        assert response.json() == {"state": "left_out", "code": "too_large", "new": True}
+        assert Image.objects.get().byte_size == MOST_BYTES + 1
+        assert stored_files(media) == {}
+
+    def test_file_that_is_too_large_is_rejected_on_arrival(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        response = upload(signed_in, empty_draft, "film.jpg", b"\xff" * (MOST_BYTES + 5))
+        assert response.json()["code"] == "too_large"
+        assert stored_files(media) == {}
+
+    @pytest.mark.parametrize(
+        ("data", "size"),
+        [
+            (draw(1), len(draw(1)) + 1),
+            (draw(1), len(draw(1)) - 1),
+            (draw(1), 0),
+            (draw(1), ""),
+            (draw(1), "-1"),
+            (draw(1), "9" * 400),
+            (None, 5_000),
+            (None, MOST_BYTES),
+            (b"", 5_000),
+        ],
+    )
+    def test_wrong_size_stores_nothing(
+        self, data: bytes | None, size: int | str, signed_in: Client, draft: Import, media: Path
+    ) -> None:
+        before, events = stored_files(media), actions()
+        response = upload(signed_in, draft, "face.jpg", data, size)
+        assert response.status_code == 400
+        assert response.json()["code"] == "incomplete"
+        assert "try again" in response.json()["reason"]
+        assert (draft.files.count(), stored_files(media), actions()) == (3, before, events)
+
+    def test_empty_file_is_rejected_and_recorded(
+        self, signed_in: Client, empty_draft: Import
+    ) -> None:
+        assert upload(signed_in, empty_draft, "empty.jpg", b"").json()["code"] == "empty"
+        assert Image.objects.get().original_name == "empty.jpg"
+
+    def test_submitted_import_accepts_no_file(
+        self, signed_in: Client, draft: Import, actor: Actor, media: Path
+    ) -> None:
+        submit(draft, actor)
+        response = upload(signed_in, draft, "late.jpg", draw(9))
+        assert (response.status_code, response.json()["code"]) == (409, "sealed")
+        late_and_bad = upload(signed_in, draft, "late.txt", b"not a picture" * 100)
+        assert late_and_bad.status_code == 409
+        assert draft.files.count() == len(stored_files(media)) == 3
+
+    def test_storage_failure_is_reported_and_stores_nothing(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        media.mkdir()
+        (media / "imports").write_text("a file where the folder should be")
+        response = upload(signed_in, empty_draft, "face.jpg", draw(1))
+        assert (response.status_code, response.json()["code"]) == (507, "not_stored")
+        assert "try again" in response.json()["reason"]
+        assert not Image.objects.exists()
+
+    def test_response_never_contains_the_storage_key(
+        self, signed_in: Client, empty_draft: Import
+    ) -> None:
+        response = upload(signed_in, empty_draft, "face.jpg", draw(1))
+        key = Image.objects.get().storage_key
+        assert key
+        assert key not in response.content.decode() + page_of(signed_in, empty_draft)
+
+
+class TestForm:
+    def test_form_reports_each_of_several_files(
+        self, signed_in: Client, empty_draft: Import
+    ) -> None:
+        files = [("a.jpg", draw(1)), ("b.jpg", draw(2)), ("c.txt", b"words " * 300)]
+        response = upload_by_form(signed_in, empty_draft, *files)
+        assert response.redirect_chain == [(f"/imports/{empty_draft.pk}/", 302)]
+        assert "2 accepted, 1 left out." in words_of(response)
+        assert list(empty_draft.files.values_list("original_name", "state")) == [
+            ("a.jpg", "accepted"),
+            ("b.jpg", "accepted"),
+            ("c.txt", "left_out"),
+        ]
+
+    def test_form_accepts_128_files_in_one_request(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        files = [(f"face-{seed}.jpg", draw(seed, size=(200, 200))) for seed in range(128)]
+        response = upload_by_form(signed_in, empty_draft, *files)
+        assert "128 images in 3 requests (50, 50, 28)" in words_of(response)
+        assert empty_draft.files.count() == len(stored_files(media)) == 128
+
+    def test_form_without_a_file_says_so(self, signed_in: Client, draft: Import) -> None:
+        response = upload_by_form(signed_in, draft)
+        assert "No file was chosen." in words_of(response)
+        assert draft.files.count() == 3
+
+    def test_form_refuses_more_than_1000_files(self, signed_in: Client, draft: Import) -> None:
+        data = draw(9, size=(200, 200))
+        response = upload_by_form(signed_in, draft, *[(f"{n}.jpg", data) for n in range(1001)])
+        assert response.status_code == 400
+        assert "More than 1,000 files" in words_of(response)
+        assert draft.files.count() == 3
+
+    def test_form_refuses_files_for_a_submitted_import(
+        self, signed_in: Client, draft: Import, actor: Actor
+    ) -> None:
+        submit(draft, actor)
+        text = words(upload_by_form(signed_in, draft, ("late.jpg", draw(9))).content.decode())
+        assert "no longer a draft" in text
+        assert "No file was chosen" not in text
+        assert draft.files.count() == 3
+
+    def test_storage_failure_keeps_earlier_files_of_the_form(
+        self, signed_in: Client, empty_draft: Import, settings: Settings, media: Path
+    ) -> None:
+        (media / "imports").mkdir(parents=True)
+        (media / "imports" / str(empty_draft.pk)).write_text("in the way")
+        files = [("words.txt", b"words " * 300), ("face.jpg", draw(1)), ("two.jpg", draw(2))]
+        text = words(upload_by_form(signed_in, empty_draft, *files).content.decode())
+        assert "could not store every file" in text
+        assert "0 accepted, 1 left out." in text
+        assert [image.original_name for image in Image.objects.all()] == ["words.txt"]
+
+    def test_form_rejects_a_file_that_is_too_large(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        large = ("film.jpg", b"\xff" * (MOST_BYTES + 1))
+        text = words(upload_by_form(signed_in, empty_draft, large).content.decode())
+        assert "0 accepted, 1 left out." in text
+        assert Image.objects.get().reason == "too_large"
+        assert stored_files(media) == {}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ODD_NAMES)
+@pytest.mark.parametrize("data", [draw(1), b"not a picture " * 99], ids=["accepted", "rejected"])
+def test_odd_file_name_is_kept_and_shown_safely(
+    data: bytes, name: str, signed_in: Client, empty_draft: Import, media: Path
+) -> None:
+    assert upload(signed_in, empty_draft, name, data).status_code == 200
+    assert Image.objects.get().original_name == name
+    html = page_of(signed_in, empty_draft)
+    assert file_name(name) in words(html)
+    if re.search("[<>\"'&]", name):
+        assert name not in html
+    assert not set("\u202e\u200b\ufeff") & set(html)
+    for key in stored_files(media):
+        assert re.fullmatch(rf"imports/{empty_draft.pk}/[0-9a-f]{{32}}\.jpg", key)
+
+
+def test_odd_file_name_is_safe_in_the_duplicate_message(
+    signed_in: Client, empty_draft: Import
+) -> None:
+    upload(signed_in, empty_draft, "<b>cod\u202egpj</b>", draw(1))
+    upload(signed_in, empty_draft, "twin.jpg", draw(1))
+    html = page_of(signed_in, empty_draft)
+    assert "\\u202e" in html
+    assert "\u202e" not in html
+    assert "<b>cod" not in html
