@@ -1,4 +1,4 @@
-.PHONY: run test soak bench lint format
+.PHONY: run test soak bench lint format lock
 
 run:
 	@sh .ci/python-env requirements.txt
@@ -33,3 +33,13 @@ format:
 	@sh .ci/python-env requirements-dev.txt
 	.venv/bin/python -m ruff format .
 	.venv/bin/python -m ruff check --fix .
+
+# Renew the locked requirements from the *.in files. Versions that still fit are kept;
+# make lock ARGS=--upgrade raises them all.
+lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
+lock: compile = .venv/bin/python -m uv pip compile --quiet --universal --generate-hashes \
+	--python .venv/bin/python --python-version 3.12 $(ARGS)
+lock:
+	@sh .ci/python-env requirements-dev.txt
+	$(compile) requirements.in --output-file requirements.txt
+	$(compile) requirements-dev.in --output-file requirements-dev.txt
