@@ -1,4 +1,4 @@
-"""Logs: a line for people or JSON for machines, with the ids to follow a thing by."""
+"""Logs: plain text or JSON, with the ids of batch and request."""
 
 import io
 import json
@@ -27,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """What was logged as JSON, line by line."""
+    """Return what was logged as JSON, one object per line."""
     written = io.StringIO()
     logging.config.dictConfig(logs.configuration(as_json=True))
     handler = next(h for h in logging.root.handlers if type(h) is logging.StreamHandler)
@@ -38,7 +38,7 @@ def lines() -> Iterator[Lines]:
 
 @pytest.mark.django_db
 class TestJson:
-    def test_names_the_batch_and_personas_id_of_the_request(
+    def test_json_log_names_the_batch_and_the_persona_request_id(
         self,
         lines: Lines,
         persona: LocalPersona,
@@ -57,7 +57,7 @@ class TestJson:
         assert step["message"] == f"batch {batch.pk}: failed, refused"
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*\+00:00$", step["at"])
 
-    def test_names_no_file_no_person_and_no_search(
+    def test_json_log_names_no_file_no_person_and_no_search(
         self,
         lines: Lines,
         persona: LocalPersona,
@@ -70,12 +70,12 @@ class TestJson:
         submit(make_draft(known_list), actor)
         forward()
         assert signed_in.get("/imports/99/?q=Jane+Doe").status_code == 404
-        told = json.dumps(lines())
-        assert "Not Found" in told
+        text = json.dumps(lines())
+        assert "Not Found" in text
         for secret in ("face-0", "officer", "Okafor", "Jane", persona.key):
-            assert secret not in told
+            assert secret not in text
 
-    def test_names_each_request_of_a_browser_as_its_answer_does(
+    def test_json_log_names_each_browser_request_as_its_response_does(
         self, lines: Lines, signed_in: Client
     ) -> None:
         answers = [signed_in.get("/imports/99/") for _ in range(2)]
@@ -83,14 +83,14 @@ class TestJson:
         assert ids == [answer.headers["Correlation-ID"] for answer in answers]
         assert len(set(ids)) == 2
 
-    def test_holds_one_line_for_a_message_of_many(self, lines: Lines) -> None:
+    def test_json_log_writes_a_message_of_several_lines_as_one_line(self, lines: Lines) -> None:
         logging.getLogger("importers").warning("one\r\ntwo \x1b[31m")
         assert [line["message"] for line in lines()] == ["one\r\ntwo \x1b[31m"]
 
 
 @pytest.mark.parametrize(("value", "as_json"), [("True", True), ("False", False), ("", False)])
-def test_the_switch_is_log_json(value: str, as_json: bool) -> None:
-    code = "import django; django.setup(); import logging; logging.getLogger('x').error('said')"
+def test_log_json_chooses_the_format(value: str, as_json: bool) -> None:
+    code = "import django; django.setup(); import logging; logging.getLogger('x').error('logged')"
     run = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"LOG_JSON": value, "DJANGO_SETTINGS_MODULE": "config.settings"},
@@ -101,4 +101,4 @@ def test_the_switch_is_log_json(value: str, as_json: bool) -> None:
     )
     (line,) = run.stderr.splitlines()
     assert line.startswith("{") == as_json
-    assert "said" in line
+    assert "logged" in line
