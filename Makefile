@@ -41,7 +41,7 @@ format:
 # make lock ARGS=--upgrade raises them all.
 lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
 lock: compile = .venv/bin/python -m uv pip compile --quiet --universal --generate-hashes \
-	--python .venv/bin/python --python-version 3.12 $(ARGS)
+	--system-certs --python .venv/bin/python --python-version 3.12 $(ARGS)
 lock:
 	@sh .ci/python-env requirements-dev.txt
 	$(compile) requirements.in --output-file requirements.txt
