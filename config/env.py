@@ -1,7 +1,7 @@
 """Settings from the environment.
 
-Each reader refuses nonsense with the variable's name and the remedy, and takes `NAME_FILE`
-(the path of a file that holds the value) wherever it takes `NAME`.
+Each reader accepts `NAME`, or `NAME_FILE` (the path of a file that holds the value), which wins.
+A blank value counts as not set. A wrong one is refused with the variable's name and the remedy.
 """
 
 import os
@@ -13,6 +13,7 @@ TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 def text(name: str, default: str = "") -> str:
+    """Return the value without surrounding white space."""
     if path := os.environ.get(f"{name}_FILE"):
         try:
             return Path(path).read_text(encoding="utf-8").strip()
@@ -37,6 +38,7 @@ def decimal(name: str, default: float, *, least: float, most: float) -> float:
 
 
 def words(name: str, default: str = "") -> list[str]:
+    """Return the parts of a comma-separated value, without blank ones."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
@@ -48,6 +50,7 @@ def _number(
         number = kind(word)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} must be a number, not {word!r}.") from error
+    # Written so that NaN, which compares false with everything, is refused too.
     if not least <= number <= most:
         raise ImproperlyConfigured(f"{name} must be from {least} to {most}, not {word}.")
     return number

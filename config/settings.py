@@ -1,4 +1,4 @@
-"""Django's settings for Consentry. Everything that varies comes from the environment."""
+"""Django settings for Consentry. Everything that varies comes from the environment."""
 
 import re
 import secrets
@@ -16,7 +16,7 @@ DEBUG = env.boolean("DEBUG", False)
 
 
 def _secret_key() -> str:
-    """Required in production; made once and kept under var/ for a demo."""
+    """Return the key from the environment; a demo generates one once and keeps it under var/."""
     if key := env.text("SECRET_KEY"):
         return key
     if not DEBUG:
@@ -33,7 +33,7 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-# Probes ask this machine by its own names, whatever the world calls it.
+# Health probes use localhost.
 ALLOWED_HOSTS = [*env.words("ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 ROOT_URLCONF = "config.urls"
@@ -53,7 +53,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "django_guid",
     "django_htmx",
-    "django.forms",  # its templates, of which ours replace the one for a field
+    "django.forms",  # our templates override its field template
     "importers",
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
@@ -89,8 +89,9 @@ TEMPLATES = [
     }
 ]
 
-# Database. On SQLite a write transaction takes its lock at its beginning (IMMEDIATE), so that
-# what it read is still true when it writes, and a commit is on the disk before we answer (FULL).
+# Database. On SQLite a write transaction acquires its lock when it starts (IMMEDIATE), so that
+# no other write comes between its reads and its writes. A commit reaches the disk before we
+# answer (FULL).
 DATABASES = {
     "default": dj_database_url.parse(
         env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'consentry.sqlite3'}"),
@@ -105,14 +106,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
-    # The tests' database is a file too: they run real servers and workers beside it.
+    # The test database is a file too, because tests start servers and workers that share it.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
-# The throttle of the sign-in page must be one for all processes, so it lives in the database.
+# Every process must see the same sign-in throttle, so the cache is in the database.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
 }
 
-# Images lie outside every public path; only a view that checks shows them.
+# Images are stored outside every public path; only a view that checks access shows them.
 STORAGES = {
     "default": storage.of_images(VAR_DIR / "media"),
     "staticfiles": {
@@ -128,9 +129,9 @@ WHITENOISE_USE_FINDERS = DEBUG
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 FILE_UPLOAD_HANDLERS = ["importers.uploads.BoundedFileUploadHandler"]
-DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # the form without JavaScript sends them all at once
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # without JavaScript the form sends all files at once
 
-# Sign-in (django-allauth). Accounts are made by an administrator: nobody signs up.
+# Sign-in (django-allauth). Administrators create the accounts; there is no sign-up.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_ADAPTER = "importers.accounts.ClosedAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
@@ -153,7 +154,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 
-# What browsers are told. A demo runs on plain HTTP on this machine; everything else needs TLS.
+# Browser security. A demo runs on plain HTTP on this machine; everything else requires TLS.
 SECURE_CSP = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
@@ -179,12 +180,13 @@ if not DEBUG:
     if ALLAUTH_TRUSTED_PROXY_COUNT:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# Persona. Without a key of its own the product speaks only to Local Persona on this machine.
+# Persona. Without an API key the product connects only to Local Persona on this machine.
 LOCAL_PERSONA_PORT = env.integer("LOCAL_PERSONA_PORT", 8001, least=1, most=65535)
 PERSONA_API_KEY = env.text("PERSONA_API_KEY")
 if not (PERSONA_API_KEY.isascii() and PERSONA_API_KEY.isprintable()):
     raise ImproperlyConfigured(
-        "PERSONA_API_KEY holds a character that no key has, perhaps an unseen one: copy it again."
+        "PERSONA_API_KEY contains a character that no key has, perhaps an invisible one. "
+        "Copy the key again."
     )
 PERSONA_BASE_URL = env.text(
     "PERSONA_BASE_URL",
@@ -194,16 +196,21 @@ PERSONA_BASE_URL = env.text(
 ).rstrip("/")
 PERSONA_VERSION = env.text("PERSONA_VERSION", "2025-12-08")
 PERSONA_RATE_SHARE = env.decimal("PERSONA_RATE_SHARE", 0.5, least=0.01, most=1.0)
+# Requests are counted against our share over this window; only tests shorten it.
+PERSONA_RATE_WINDOW_SECONDS = env.integer("PERSONA_RATE_WINDOW_SECONDS", 60, least=1, most=60)
 PERSONA_TIMEOUT_SECONDS = env.integer("PERSONA_TIMEOUT_SECONDS", 60, least=1, most=600)
 PERSONA_KEY_LIFE_HOURS = env.integer("PERSONA_KEY_LIFE_HOURS", 1, least=1, most=24)
 BATCH_MAX_IMAGES = env.integer("BATCH_MAX_IMAGES", 50, least=1, most=100)
 BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", 25_000_000, least=10_000_000, most=100_000_000)
+# How long a worker may hold a batch without renewing it before another worker can claim it.
+BATCH_LEASE_SECONDS = env.integer("BATCH_LEASE_SECONDS", 45, least=5, most=600)
 
 
 def _persona_is_local() -> bool:
-    """Only Persona's own host over TLS, or this machine, may be sent a face.
+    """Return True if the address is on this machine; refuse all others but Persona's over TLS.
 
-    The pattern leaves no room for what one reader of addresses takes for a host and another not.
+    The pattern is strict because URL parsers disagree about which part of an odd address is the
+    host, and a face must not go to a host that we did not check.
     """
     address = re.fullmatch(
         r"(https?)://([a-z0-9.-]+|\[::1\])(:[0-9]+)?(/[a-z0-9./-]*)?", PERSONA_BASE_URL.lower()

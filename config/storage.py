@@ -1,4 +1,4 @@
-"""Where images lie, from MEDIA_STORAGE: a folder, or a bucket of S3-compatible storage."""
+"""Where images are stored, from MEDIA_STORAGE: a folder, or a bucket of S3-compatible storage."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from config import env
 
 
 def of_images(own_folder: Path) -> dict[str, Any]:
-    """The storage as Django's STORAGES describes it."""
+    """Return the entry for Django's STORAGES."""
     address = env.text("MEDIA_STORAGE", f"file:{own_folder}")
     if address.startswith("s3:"):
         return _bucket(address)
@@ -23,11 +23,11 @@ def of_images(own_folder: Path) -> dict[str, Any]:
 
 
 def _bucket(address: str) -> dict[str, Any]:
-    """What is not given here (an instance's role, say) boto3 looks for where it always does."""
+    """Return the entry for a bucket. boto3 finds what is not set here, such as a host's role."""
     found = re.fullmatch(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)((?:/[A-Za-z0-9_=.-]+)*)/?", address)
     if not found or {".", ".."} & set(address.split("/")):
         raise ImproperlyConfigured(
-            "MEDIA_STORAGE must be s3://bucket/prefix: a bucket's name and, if you like, a prefix "
+            "MEDIA_STORAGE must be s3://bucket/prefix: the name of a bucket and an optional prefix "
             "of letters, digits and . _ = - between slashes."
         )
     options = {
@@ -41,7 +41,7 @@ def _bucket(address: str) -> dict[str, Any]:
     }
     if bool(options["access_key"]) != bool(options["secret_key"]):
         raise ImproperlyConfigured(
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: one of them is not set."
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together, but one is not set."
         )
     given = {name: value for name, value in options.items() if value}
     return {"BACKEND": "importers.storage.s3.PrivateS3Storage", "OPTIONS": given}

@@ -91,7 +91,7 @@ class TestJson:
 
 @pytest.mark.parametrize(("value", "as_json"), [("True", True), ("False", False), ("", False)])
 def test_log_json_switches_the_format(value: str, as_json: bool) -> None:
-    code = "import django; django.setup(); import logging; logging.getLogger('x').error('said')"
+    code = "import django; django.setup(); import logging; logging.getLogger('x').error('logged')"
     run = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"LOG_JSON": value, "DJANGO_SETTINGS_MODULE": "config.settings"},

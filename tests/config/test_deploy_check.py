@@ -1,0 +1,58 @@
+"""`manage.py check --deploy` as an operator runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings as project
+
+from tests.support.settings import PRODUCTION
+
+STRONG_KEY = "".join(chr(33 + number) for number in range(64))
+
+
+def deploy_check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the check in only the given environment, beside a database of its own."""
+    own = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    return subprocess.run(
+        command,
+        cwd=project.BASE_DIR,
+        env=own | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_deployment_check_accepts_production(tmp_path: Path) -> None:
+    done = deploy_check(tmp_path, **(PRODUCTION | {"SECRET_KEY": STRONG_KEY}))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_deployment_check_asks_for_the_persona_key(tmp_path: Path) -> None:
+    done = deploy_check(tmp_path, SECRET_KEY=STRONG_KEY)
+    assert done.returncode == 1
+    assert "consentry.W001" in done.stderr
+    assert "PERSONA_API_KEY_FILE" in done.stderr
+
+
+def test_a_refused_setting_stops_every_command(tmp_path: Path) -> None:
+    done = deploy_check(tmp_path, DEBUG="perhaps")
+    assert done.returncode == 1
+    assert "DEBUG must be True or False, not 'perhaps'." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "complaints"),
+    [("http://s3.example.org", 1), ("https://s3.example.org", 0), ("http://127.0.0.1:9000", 0)],
+)
+def test_the_deployment_check_requires_tls_to_the_bucket(
+    tmp_path: Path, endpoint: str, complaints: int
+) -> None:
+    bucket = {"MEDIA_STORAGE": "s3://faces", "AWS_ENDPOINT_URL_S3": endpoint}
+    done = deploy_check(tmp_path, **(PRODUCTION | {"SECRET_KEY": STRONG_KEY} | bucket))
+    assert done.stderr.count("consentry.W002") == complaints
