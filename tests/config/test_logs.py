@@ -102,4 +102,4 @@ def test_log_json_switches_the_format(value: str, as_json: bool) -> None:
     )
     (entry,) = run.stderr.splitlines()
     assert entry.startswith("{") == as_json
-    assert "said" in entry
+    assert "logged" in entry
