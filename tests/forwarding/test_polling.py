@@ -1,7 +1,6 @@
 """Polling: what Persona tells of its importers, and what we write of it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,9 +14,10 @@ from importers.forwarding.poll import observe, poll
 from importers.forwarding.send import send_next
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, Environment, FaceList, Import, PersonaLine
-from importers.persona.answers import Importer, Status
+from importers.persona.answers import Status
 from importers.persona.client import Client, ImageFile
 from tests.support.attestations import submit
+from tests.support.batches import persona_importer
 from tests.support.forwarding import forward, share_is_used, time_passes
 from tests.support.pictures import draw
 
@@ -52,20 +52,6 @@ def asked(persona: LocalPersona) -> list[str]:
 
 def state_of(of_import: Import) -> str:
     return Import.objects.get(pk=of_import.pk).state
-
-
-def told(**values: object) -> Importer:
-    plain = Importer(
-        id="mprt_1",
-        status=Status.PENDING,
-        raw_status="pending",
-        created_at=None,
-        completed_at=None,
-        successful_count=0,
-        duplicate_count=0,
-        error_count=0,
-    )
-    return replace(plain, **values)  # type: ignore[arg-type]
 
 
 class TestWhatPersonaTells:
@@ -136,13 +122,13 @@ class TestWhatPersonaTells:
 
     def test_while_pending_is_shown_too(self, persona: LocalPersona, at_persona: Make) -> None:
         batch = at_persona().batches.get()
-        observe(batch, told(id=batch.importer_id, successful_count=2, error_count=1))
+        observe(batch, persona_importer(id=batch.importer_id, successful_count=2, error_count=1))
         batch.refresh_from_db()
         assert (batch.state, counts(batch)) == (State.IMPORTING, (2, 0, 1))
 
     def test_not_is_not_shown_as_nought(self, persona: LocalPersona, at_persona: Make) -> None:
         batch = at_persona().batches.get()
-        observe(batch, told(status=Status.READY, raw_status="ready", error_count=None))
+        observe(batch, persona_importer(status=Status.READY, raw_status="ready", error_count=None))
         batch.refresh_from_db()
         assert counts(batch) == (0, 0, None)
 
@@ -151,7 +137,7 @@ class TestWhatPersonaTells:
     ) -> None:
         batch = at_persona().batches.get()
         poll()
-        observe(batch, told(status=Status.ERRORED, raw_status="errored"))
+        observe(batch, persona_importer(status=Status.ERRORED, raw_status="errored"))
         batch.refresh_from_db()
         assert batch.state == State.DONE
         ends = AuditEvent.objects.filter(action__in=["batch.done", "batch.errored"])
@@ -172,7 +158,7 @@ class TestWhatPersonaTells:
         sent = at_persona()
         stale = sent.batches.get()
         poll()
-        observe(stale, told(id=stale.importer_id, successful_count=99))
+        observe(stale, persona_importer(id=stale.importer_id, successful_count=99))
         stale.refresh_from_db()
         assert (stale.state, counts(stale)) == (State.DONE, (3, 0, 0))
 

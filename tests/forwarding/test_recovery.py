@@ -20,17 +20,23 @@ from importers.local_persona import IMPORT, LocalPersona
 from importers.models import AuditEvent, Batch, Environment, FaceList, Import, PersonaLine
 from importers.persona.answers import Status
 from importers.persona.client import Client, ImageFile
-from tests.forwarding.test_polling import told as importer_told
-from tests.forwarding.test_sending import Meanwhile, keys, sends, the_lease_runs_out, the_only
-from tests.persona.test_client import PENDING, says
-from tests.persona.test_client import importers as page_of
 from tests.support.attestations import submit
+from tests.support.batches import (
+    OWNER,
+    Meanwhile,
+    keys,
+    lease_runs_out,
+    persona_importer,
+    sends,
+    the_only,
+)
 from tests.support.forwarding import Clock, forward, share_is_used, time_passes
 from tests.support.pictures import draw
+from tests.support.scripted_persona import PENDING, says
+from tests.support.scripted_persona import importers as page_of
 
 Make = Callable[..., Import]
 State = Batch.State
-OWNER = "the test's worker"
 INDEX = "GET /importers"
 MADE = ["bad_gateway_made", "broken_json", "no_id"]
 PICTURE = draw(1000, size=(200, 200), kind="PNG")
@@ -253,7 +259,7 @@ class TestARequestUnderWay:
 
         def another_sends_it_too() -> None:
             meanwhile.does = lambda: None
-            the_lease_runs_out()
+            lease_runs_out()
             assert send_next("another")
 
         persona.faults.inject(fault, where=IMPORT, seconds=1)
@@ -331,7 +337,7 @@ class TestAKeyThatIsOver:
             send_next("the same worker")
             Batch.objects.update(state=State.SENDING, lease_until=Now(), may_have_arrived=False)
         else:
-            the_lease_runs_out()
+            lease_runs_out()
         settings.PERSONA_KEY_LIFE_HOURS = 0
         time_passes()
         looks()
@@ -492,7 +498,7 @@ class TestTwoOfOursInTheSameMinutes:
         assert batch.problem == "no_answer"
         assert asked(persona) == 0
         assert not send_next(OWNER)
-        the_lease_runs_out()
+        lease_runs_out()
         settings.PERSONA_KEY_LIFE_HOURS = 1
         hours_pass()
         assert is_imported_once(persona, other)
@@ -633,7 +639,7 @@ class TestTheWalk:
 def test_an_importer_fits_where_its_counts_add_up_or_it_has_none_yet(
     values: dict[str, Any], expected: bool
 ) -> None:
-    importer = importer_told(**({"status": Status.READY} | values))
+    importer = persona_importer(**({"status": Status.READY} | values))
     assert reconcile.fits(Batch(image_count=3), importer) == expected
 
 

@@ -14,9 +14,9 @@ from importers.forwarding.send import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
 from tests.support.attestations import submit
+from tests.support.batches import OWNER
 from tests.support.forwarding import every_image_is_there_once, forward, states_of, time_passes
 
-OWNER = "the test's worker"
 State = Batch.State
 pytestmark = pytest.mark.django_db
 

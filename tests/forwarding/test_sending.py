@@ -20,7 +20,7 @@ from importers.forwarding import send, worker
 from importers.forwarding.retry import retry
 from importers.forwarding.send import LEASE, claim, keep_leases, send_next
 from importers.images import digest
-from importers.local_persona import IMPORT, LocalPersona, SeenRequest
+from importers.local_persona import IMPORT, LocalPersona
 from importers.models import (
     Attestation,
     AuditEvent,
@@ -33,36 +33,20 @@ from importers.models import (
     PersonaLine,
 )
 from importers.persona.client import ImageFile
-from tests.persona.test_client import PENDING, says
 from tests.support.attestations import submit
+from tests.support.batches import OWNER, Meanwhile, keys, lease_runs_out, sends, the_only
 from tests.support.forwarding import forward, time_passes
 from tests.support.pictures import draw
+from tests.support.scripted_persona import PENDING, says
 
 Make = Callable[..., Import]
 State = Batch.State
-OWNER = "the test's worker"
 
 
 @pytest.fixture
 def make_import(make_draft: Make, actor: Actor) -> Make:
     """An import that is signed and waits to be sent."""
     return lambda *args, **kwargs: submit(make_draft(*args, **kwargs), actor)
-
-
-def the_lease_runs_out() -> None:
-    Batch.objects.filter(state=State.SENDING).update(lease_until=Now() - timedelta(seconds=1))
-
-
-def the_only(of_import: Import) -> Batch:
-    return of_import.batches.get()
-
-
-def sends(persona: LocalPersona) -> list[SeenRequest]:
-    return [seen for seen in persona.requests() if seen.method == "POST"]
-
-
-def keys(persona: LocalPersona) -> list[str]:
-    return [seen.headers["idempotency-key"] for seen in sends(persona)]
 
 
 def actions() -> list[str]:
@@ -687,7 +671,7 @@ class TestABatchThatPersonaRefuses:
         other = ImageFile("other.jpg", "image/jpeg", draw(99))
         client = connection.persona()
         client.import_faces(known_list.persona_id, [other], str(batch.idempotency_key))
-        the_lease_runs_out()
+        lease_runs_out()
         forward()
         batch.refresh_from_db()
         assert (batch.state, batch.problem) == (State.FAILED, "key_reused")
@@ -757,7 +741,7 @@ class TestTheLastMomentItCanHaveArrived:
     ) -> None:
         make_import(face_list)
         assert claim("a worker that died")
-        the_lease_runs_out()
+        lease_runs_out()
         ran_out = Batch.objects.get().lease_until
         batch = claim(OWNER)
         assert batch
@@ -777,7 +761,7 @@ class TestTheLastMomentItCanHaveArrived:
         Batch.objects.update(look_first=True)
         time_passes()
         assert claim("a worker that died")
-        the_lease_runs_out()
+        lease_runs_out()
         batch = claim(OWNER)
         assert batch
         assert batch.tried_until == before
@@ -855,7 +839,7 @@ class TestALease:
     ) -> None:
         make_import(face_list)
         in_hand |= {batch.pk} if (batch := claim("mine")) else set()
-        the_lease_runs_out()
+        lease_runs_out()
         keep_leases("mine")
         batch = Batch.objects.get()
         assert batch.lease_until
@@ -877,7 +861,7 @@ class TestALease:
             with pytest.raises(OperationalError):
                 send_next("mine")
         assert the_only(sent).state == State.SENDING
-        the_lease_runs_out()
+        lease_runs_out()
         keep_leases("mine")
         assert send_next("another")
         assert the_only(sent).state == State.IMPORTING
@@ -896,7 +880,7 @@ class TestALease:
 
         def check_and_stand_still(attestation: Attestation) -> None:
             checked(attestation)
-            the_lease_runs_out()
+            lease_runs_out()
 
         with monkeypatch.context() as slow:
             slow.setattr(consent, "check", check_and_stand_still)
@@ -911,7 +895,7 @@ class TestALease:
     ) -> None:
         make_import(face_list)
         in_hand |= {batch.pk} if (batch := claim("another")) else set()
-        the_lease_runs_out()
+        lease_runs_out()
         before = Batch.objects.values().get()
         keep_leases("mine")
         assert Batch.objects.values().get() == before
@@ -1056,12 +1040,12 @@ class TestTheClaim:
         sent = make_import(known_list)
         left = claim("a worker that died")
         assert left
-        the_lease_runs_out()
+        lease_runs_out()
         taken = claim("b")
         assert taken == left
         assert (taken.idempotency_key, taken.fence) == (left.idempotency_key, left.fence + 1)
         assert taken.may_have_arrived
-        the_lease_runs_out()
+        lease_runs_out()
         forward()
         assert keys(persona) == [str(left.idempotency_key)]
         assert the_only(sent).state == State.DONE
@@ -1071,7 +1055,7 @@ class TestTheClaim:
     ) -> None:
         sent = make_import(known_list)
         assert claim("a worker that died")
-        the_lease_runs_out()
+        lease_runs_out()
         Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=1))
         send_next(OWNER)
         assert the_only(sent).problem == "not_arrived"
@@ -1114,19 +1098,6 @@ class TestTheClaim:
         assert claim(OWNER) is None
 
 
-class Meanwhile:
-    """What happens while Persona has a request in hand."""
-
-    def __init__(self) -> None:
-        self.does: Callable[[], object] = lambda: None
-
-    def __call__(self, seconds: float) -> None:
-        try:
-            self.does()
-        finally:
-            database.close()
-
-
 @pytest.fixture
 def meanwhile() -> Meanwhile:
     return Meanwhile()
@@ -1160,7 +1131,7 @@ class TestManyWorkers:
         interrupted.faults.inject(fault, seconds=1)
 
         def another_takes_over() -> None:
-            the_lease_runs_out()
+            lease_runs_out()
             assert claim("another")
 
         meanwhile.does = another_takes_over
@@ -1186,7 +1157,7 @@ class TestManyWorkers:
         taken_over: list[Batch | None] = []
 
         def another_takes_over() -> None:
-            the_lease_runs_out()
+            lease_runs_out()
             taken_over.append(claim("another"))
 
         meanwhile.does = another_takes_over
@@ -1211,7 +1182,7 @@ class TestManyWorkers:
         FaceList.objects.filter(pk=face_list.pk).update(persona_id=persona_id)
         sent = make_import(face_list)
         interrupted.faults.inject("slow", seconds=1)
-        meanwhile.does = the_lease_runs_out
+        meanwhile.does = lease_runs_out
         send_next("the late one")
         meanwhile.does = lambda: None
         forward()
@@ -1261,7 +1232,7 @@ class TestManyWorkers:
             assert let_go.wait(20)
 
         def is_renewed() -> bool:
-            the_lease_runs_out()
+            lease_runs_out()
             for _ in range(2):  # the first may have begun before
                 beat.clear()
                 assert beat.wait(20)
@@ -1303,7 +1274,7 @@ class TestManyWorkers:
         settings.BATCH_MAX_IMAGES = 1
         make_import(face_list, images=20)
         left = {batch.pk: batch.idempotency_key for batch in iter(lambda: claim("dead"), None)}
-        the_lease_runs_out()
+        lease_runs_out()
         taken = at_once(4, lambda name: list(iter(lambda: claim(name), None)))
         assert sorted(batch.pk for batches in taken for batch in batches) == sorted(left)
         for batch in Batch.objects.all():

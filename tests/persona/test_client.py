@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,122 +19,20 @@ from importers.persona import errors
 from importers.persona.answers import Importer, PersonaList, RateLimit, Status
 from importers.persona.client import LONGEST_ANSWER_BYTES, Client, Exchange, ImageFile
 from tests.support.pictures import draw
+from tests.support.scripted_persona import (
+    PENDING,
+    Scripted,
+    drip,
+    importer,
+    importers,
+    reset,
+    says,
+    speaks,
+)
 
 KEY = "persona_sandbox_SECRETKEY"
 PHOTO = ImageFile("6f1e.jpg", "image/jpeg", b"\xff\xd8PHOTO BYTES\xff\xd9")
 DRAWING = ImageFile("77aa.png", "image/png", b"\x89PNG\r\n\x1a\nDRAWING BYTES")
-PENDING: dict[str, Any] = {
-    "status": "pending",
-    "created-at": "2026-07-12T17:16:54.656Z",
-    "completed-at": None,
-    "error-count": 0,
-    "successful-count": 0,
-    "duplicate-count": 0,
-}
-
-
-Script = Callable[[socket.socket, threading.Event], None]
-
-
-class Scripted:
-    """A server that takes one request after the other, keeps it, and gives a scripted answer.
-
-    The script is told by an event when the test is over.
-    """
-
-    def __init__(self, script: Script, *, reads_body: bool = True) -> None:
-        self.requests: list[bytes] = []
-        self._over = threading.Event()
-        self._script = script
-        self._reads_body = reads_body
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-
-    @property
-    def heads(self) -> list[list[str]]:
-        return [
-            request.partition(b"\r\n\r\n")[0].decode().splitlines() for request in self.requests
-        ]
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    self.requests.append(self._read(connection))
-                    self._script(connection, self._over)
-                except OSError:
-                    continue  # the client went away first
-
-    def _read(self, connection: socket.socket) -> bytes:
-        read = b""
-        while b"\r\n\r\n" not in read:
-            if not (piece := connection.recv(65_536)):
-                return read
-            read += piece
-        length = re.search(rb"content-length: (\d+)", read, re.IGNORECASE)
-        whole = read.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0)
-        while self._reads_body and len(read) < whole:
-            read += connection.recv(65_536)
-        return read
-
-    def __enter__(self) -> "Scripted":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(timeout=10)
-        assert not self._thread.is_alive()
-
-
-def says(status: str, body: bytes | dict[str, Any] = b"", /, **headers: str) -> Scripted:
-    """A server whose every answer is this one."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", "Connection: close"]
-    lines += [f"{name}: {value}" for name, value in named.items()]
-    return speaks("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
-
-
-def speaks(raw: bytes) -> Scripted:
-    return Scripted(lambda connection, over: connection.sendall(raw))
-
-
-def reset(connection: socket.socket, over: threading.Event) -> None:
-    """Ends the connection with an RST, as a peer that died does."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    connection.close()
-
-
-def drip(head: bytes) -> Script:
-    """An answer that never ends, a byte at a time."""
-
-    def script(connection: socket.socket, over: threading.Event) -> None:
-        connection.sendall(head)
-        while not over.wait(0.02):
-            connection.sendall(b"1\r\n \r\n" if b"chunked" in head else b" ")
-
-    return script
-
-
-def importer(attributes: dict[str, Any], **others: Any) -> dict[str, Any]:
-    kind = "importer/list-item/face"
-    return {"data": {"type": kind, "id": "mprt_1", "attributes": attributes, **others}}
-
-
-def importers(*kinds: str, next: str | None = None) -> dict[str, Any]:
-    rows = [
-        {"type": kind, "id": f"mprt_{n}", "attributes": dict(PENDING)}
-        for n, kind in enumerate(kinds)
-    ]
-    return {"data": rows, "links": {"prev": None, "next": next}}
 
 
 def every_list(client: Client) -> list[PersonaList]:
