@@ -122,6 +122,12 @@ def make_draft(actor: Actor) -> Callable[..., Import]:
 
 
 @pytest.fixture
+def make_import(make_draft: Callable[..., Import], actor: Actor) -> Callable[..., Import]:
+    """Makes an import that is attested and ready to be sent; arguments as for `make_draft`."""
+    return lambda *args, **kwargs: submit(make_draft(*args, **kwargs), actor)
+
+
+@pytest.fixture
 def draft(face_list: FaceList, actor: Actor) -> Import:
     """An empty one."""
     return intake.open_draft(face_list, actor)

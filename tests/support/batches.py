@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
+from django.core.files.storage import default_storage
 from django.db import connection as database
 from django.db.models.functions import Now
 
 from importers.local_persona import LocalPersona, SeenRequest
-from importers.models import Batch, Import
+from importers.models import AuditEvent, Batch, Image, Import
 from importers.persona.answers import Importer, Status
 
 OWNER = "the test's worker"
@@ -40,6 +42,28 @@ def sends(persona: LocalPersona) -> list[SeenRequest]:
 def keys(persona: LocalPersona) -> list[str]:
     """Return the idempotency key of each send, in order."""
     return [seen.headers["idempotency-key"] for seen in sends(persona)]
+
+
+def polls(persona: LocalPersona) -> list[str]:
+    """Return the path of each request that read importers, in order."""
+    paths = [seen.path for seen in persona.requests() if seen.method == "GET"]
+    return [path.removeprefix("/api/v1") for path in paths]
+
+
+def import_state(of_import: Import) -> str:
+    """Return the state of an import as it is stored now."""
+    return Import.objects.get(pk=of_import.pk).state
+
+
+def worker_actions() -> list[str]:
+    """Return the actions that the worker recorded in the audit trail, in order."""
+    events = AuditEvent.objects.filter(actor_name="worker").order_by("pk")
+    return list(events.values_list("action", flat=True))
+
+
+def stored_path(image: Image) -> Path:
+    """Return where the bytes of an image are stored."""
+    return Path(default_storage.path(image.storage_key))
 
 
 def lease_runs_out() -> None:
