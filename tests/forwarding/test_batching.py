@@ -52,7 +52,7 @@ def test_batch_holds_at_most_25_megabytes(byte_sizes: list[int], batches: list[i
 
 
 @given(BYTES)
-def test_every_image_is_in_a_batch_and_no_batch_is_empty(byte_sizes: list[int]) -> None:
+def test_every_image_is_batched_and_no_batch_empty(byte_sizes: list[int]) -> None:
     lengths = cut.sizes(byte_sizes)
     assert sum(lengths) == len(byte_sizes)
     assert all(lengths)
@@ -66,7 +66,7 @@ def test_no_batch_exceeds_either_limit(byte_sizes: list[int]) -> None:
 
 
 @given(BYTES)
-def test_new_batch_starts_only_when_the_last_one_is_full(byte_sizes: list[int]) -> None:
+def test_new_batch_starts_when_the_last_is_full(byte_sizes: list[int]) -> None:
     for full, following in pairwise(split(byte_sizes, cut.sizes(byte_sizes))):
         too_many = len(full) == project.BATCH_MAX_IMAGES
         assert too_many or sum(full) + following[0] > project.BATCH_MAX_BYTES

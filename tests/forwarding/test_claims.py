@@ -23,7 +23,7 @@ Make = Callable[..., Import]
 State = Batch.State
 
 
-def test_claims_go_to_the_batch_that_was_due_first(
+def test_claim_returns_the_batch_due_first(
     make_import: Make, face_list: FaceList, settings: Settings
 ) -> None:
     settings.BATCH_MAX_IMAGES = 1
@@ -34,7 +34,7 @@ def test_claims_go_to_the_batch_that_was_due_first(
     assert [claim(OWNER) for _ in range(4)] == [two, three, one, None]
 
 
-def test_claim_leases_the_batch_and_stores_its_key(make_import: Make, face_list: FaceList) -> None:
+def test_claim_stores_lease_and_key(make_import: Make, face_list: FaceList) -> None:
     make_import(face_list)
     batch = claim("worker 7")
     assert batch
@@ -47,15 +47,13 @@ def test_claim_leases_the_batch_and_stores_its_key(make_import: Make, face_list:
     assert not batch.may_have_arrived
 
 
-def test_claim_skips_a_batch_leased_to_another_worker(
-    make_import: Make, face_list: FaceList
-) -> None:
+def test_claim_skips_a_leased_batch(make_import: Make, face_list: FaceList) -> None:
     make_import(face_list)
     assert claim("a")
     assert claim("b") is None
 
 
-def test_claim_of_an_abandoned_batch_keeps_its_key(
+def test_claim_of_abandoned_batch_keeps_its_key(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     sent = make_import(known_list)
@@ -75,7 +73,7 @@ def test_claim_of_an_abandoned_batch_keeps_its_key(
     assert the_only(sent).state == State.DONE
 
 
-def test_abandoned_batch_with_an_expired_key_is_not_sent_again(
+def test_abandoned_batch_is_not_sent_with_expired_key(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     sent = make_import(known_list)
@@ -110,7 +108,7 @@ def test_claim_skips_a_held_list(make_import: Make, face_list: FaceList) -> None
     assert claim(OWNER)
 
 
-def test_lease_fails_when_another_worker_was_faster(make_import: Make, face_list: FaceList) -> None:
+def test_lease_goes_to_the_faster_worker(make_import: Make, face_list: FaceList) -> None:
     batch_id = the_only(make_import(face_list)).pk
     read_by_one, read_by_other = (Batch.objects.get(pk=batch_id) for _ in range(2))
     assert read_by_one.lend("one", Now(), looks=False)
@@ -136,7 +134,7 @@ class TestConcurrentClaims:
         for batch in Batch.objects.all():
             assert (batch.fence, batch.attempts) == (1, 1)
 
-    def test_workers_never_claim_the_same_abandoned_batch(
+    def test_workers_share_no_abandoned_batch(
         self, make_import: Make, face_list: FaceList, settings: Settings
     ) -> None:
         settings.BATCH_MAX_IMAGES = 1
@@ -148,7 +146,7 @@ class TestConcurrentClaims:
         for batch in Batch.objects.all():
             assert (batch.fence, batch.idempotency_key) == (2, abandoned[batch.pk])
 
-    def test_claim_skips_a_row_that_another_worker_has_locked(
+    def test_claim_skips_a_locked_row(
         self, make_import: Make, face_list: FaceList, settings: Settings
     ) -> None:
         if not database.features.has_select_for_update_skip_locked:

@@ -18,7 +18,7 @@ Make = Callable[..., Import]
 State = Batch.State
 
 
-def test_import_is_completed_when_its_last_batch_is_done(
+def test_import_completes_with_its_last_batch(
     persona: LocalPersona, make_draft: Make, known_list: FaceList, actor: Actor, settings: Settings
 ) -> None:
     settings.BATCH_MAX_IMAGES = 1
@@ -33,7 +33,7 @@ def test_import_is_completed_when_its_last_batch_is_done(
 
 @pytest.mark.parametrize("fault", ["unprocessable", "errored"])
 @pytest.mark.parametrize("first", [True, False])
-def test_import_needs_attention_if_any_batch_failed(
+def test_import_needs_attention_if_a_batch_failed(
     persona: LocalPersona,
     make_draft: Make,
     known_list: FaceList,

@@ -51,9 +51,7 @@ class TestPause:
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
-    def test_every_page_shows_who_paused_and_when_until_resumed(
-        self, signed_in: Client, sent: Import
-    ) -> None:
+    def test_every_page_shows_who_paused_and_when(self, signed_in: Client, sent: Import) -> None:
         signed_in.post(reverse("forwarding_pause"))
         for address in ("/", "/lists/", f"/imports/{sent.pk}/"):
             html = signed_in.get(address).content.decode()
@@ -74,7 +72,7 @@ class TestPause:
 
 
 class TestCancel:
-    def test_cancel_reports_what_was_sent_and_stops_the_rest(
+    def test_cancel_reports_what_was_already_sent(
         self, signed_in: Client, sent: Import, persona: LocalPersona
     ) -> None:
         assert send_next("a worker")
@@ -89,7 +87,7 @@ class TestCancel:
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
-    def test_cancel_of_an_unsent_import_cancels_all_of_it(
+    def test_cancel_of_unsent_import_cancels_it_all(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         assert control.cancel_unsent(sent, actor) == 2
@@ -107,7 +105,7 @@ class TestCancel:
         assert control.cancel_unsent(sent, actor) == 1
         assert sent.batches.get(number=1).state == Batch.State.UNKNOWN
 
-    def test_cancel_gives_up_refused_batches_and_ends_the_import(
+    def test_cancel_of_refused_batches_ends_the_import(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         persona.faults.inject("unprocessable", 1, IMPORT)
@@ -119,7 +117,7 @@ class TestCancel:
         assert sent.state == Import.State.COMPLETED
         assert sorted(sent.batches.values_list("state", flat=True)) == ["canceled", "done"]
 
-    def test_cancel_after_all_was_sent_changes_nothing(
+    def test_late_cancel_changes_nothing(
         self, signed_in: Client, officer: User, sent: Import, persona: LocalPersona
     ) -> None:
         forward()
@@ -131,7 +129,7 @@ class TestCancel:
 
 class TestRetry:
     @pytest.mark.parametrize("problem", ["seal_broken", "key_reused", "importer_taken"])
-    def test_retry_of_a_batch_in_doubt_starts_recovery(
+    def test_retry_in_doubt_starts_recovery(
         self,
         persona: LocalPersona,
         make_import: Make,
@@ -157,7 +155,7 @@ class TestRetry:
         assert the_only(sent).state == State.DONE
         assert len(sends(persona)) == 1
 
-    def test_retry_sends_only_failed_batches_and_under_a_new_key(
+    def test_retry_sends_only_failed_batches(
         self,
         persona: LocalPersona,
         make_import: Make,

@@ -31,15 +31,15 @@ def sent(make_draft: Make, face_list: FaceList, actor: Actor, settings: Settings
     return submit(make_draft(face_list, images=10), actor)
 
 
-def record_times(sent: Import, number: int, *, accepted_ago: float, took: float | None) -> None:
-    """Store that the batch was accepted so many seconds ago and ended `took` later, if at all."""
+def record_times(sent: Import, number: int, *, accepted_ago: float, lasted: float | None) -> None:
+    """Store that the batch was accepted so many seconds ago and ended `lasted` later, if at all."""
     accepted = datetime.now(UTC) - seconds(accepted_ago)
     sent.batches.filter(number=number).update(
-        state=State.IMPORTING if took is None else State.DONE,
+        state=State.IMPORTING if lasted is None else State.DONE,
         importer_id=f"mprt_{sent.pk}_{number}",
         first_sent_at=accepted,
         accepted_at=accepted,
-        finished_at=None if took is None else accepted + seconds(took),
+        finished_at=None if lasted is None else accepted + seconds(lasted),
     )
 
 
@@ -66,26 +66,24 @@ def test_time_left_is_rounded_up_to_whole_units(least: float, most: float, words
 
 
 @pytest.mark.parametrize(
-    ("taken", "requests", "wait"),
+    ("used", "requests", "wait"),
     [(0, 150, 0), (0, 151, 40), (140, 10, 0), (140, 11, 40), (150, 150, 40), (150, 151, 100)],
 )
-def test_rate_budget_limits_the_requests_of_each_window(
-    taken: int, requests: int, wait: float
-) -> None:
-    share = Share(taken, allowed=150, limit=300, free_in=seconds(40))
+def test_budget_limits_requests_per_window(used: int, requests: int, wait: float) -> None:
+    share = Share(used, allowed=150, limit=300, free_in=seconds(40))
     assert estimate.at_our_share(share, requests) == seconds(wait)
 
 
 def test_no_estimate_before_a_batch_has_ended(sent: Import) -> None:
     assert time_left(sent) is None
-    record_times(sent, 1, accepted_ago=10, took=None)
+    record_times(sent, 1, accepted_ago=10, lasted=None)
     assert time_left(sent) is None
 
 
-def test_estimate_lies_between_rate_budget_and_observed_pace(sent: Import) -> None:
-    record_times(sent, 1, accepted_ago=300, took=5)
-    record_times(sent, 2, accepted_ago=0, took=None)
-    record_times(sent, 3, accepted_ago=0, took=12)
+def test_estimate_ranges_from_budget_to_pace(sent: Import) -> None:
+    record_times(sent, 1, accepted_ago=300, lasted=5)
+    record_times(sent, 2, accepted_ago=0, lasted=None)
+    record_times(sent, 3, accepted_ago=0, lasted=12)
     left = time_left(sent)
     assert left is not None
     assert left.least == seconds(5)
@@ -96,7 +94,7 @@ def test_estimate_includes_the_imports_ahead(
     sent: Import, make_draft: Make, face_list: FaceList, actor: Actor
 ) -> None:
     later = submit(make_draft(face_list, images=2, first_seed=50), actor)
-    record_times(later, 1, accepted_ago=60, took=5)
+    record_times(later, 1, accepted_ago=60, lasted=5)
     left = time_left(later)
     assert left is not None
     assert left.most.total_seconds() == pytest.approx(0 * 11 + 5, abs=1)
@@ -108,9 +106,9 @@ def test_estimate_includes_the_imports_ahead(
     assert left.most.total_seconds() == pytest.approx(10 * 11 + 5, abs=1)
 
 
-def test_estimate_is_never_faster_than_the_rate_budget(sent: Import, settings: Settings) -> None:
+def test_estimate_is_never_faster_than_the_budget(sent: Import, settings: Settings) -> None:
     settings.PERSONA_RATE_SHARE = 0.01
-    record_times(sent, 1, accepted_ago=0, took=5)
+    record_times(sent, 1, accepted_ago=0, lasted=5)
     pacing.take(LOCAL)
     left = time_left(sent)
     assert left is not None
@@ -118,32 +116,32 @@ def test_estimate_is_never_faster_than_the_rate_budget(sent: Import, settings: S
     assert left.most >= left.least
 
 
-def test_estimate_of_the_last_batch_follows_the_others(sent: Import) -> None:
+def test_last_batch_is_estimated_from_the_others(sent: Import) -> None:
     for number in range(1, 10):
-        record_times(sent, number, accepted_ago=500, took=30 * number)
-    record_times(sent, 10, accepted_ago=20, took=None)
+        record_times(sent, number, accepted_ago=500, lasted=30 * number)
+    record_times(sent, 10, accepted_ago=20, lasted=None)
     left = time_left(sent)
     assert left is not None
     assert left.least.total_seconds() == pytest.approx(10, abs=1)
     assert left.most.total_seconds() == pytest.approx(250, abs=1)
-    record_times(sent, 10, accepted_ago=280, took=None)
+    record_times(sent, 10, accepted_ago=280, lasted=None)
     assert time_left(sent) is None, "it takes longer than any other did"
 
 
-def test_one_slow_batch_does_not_raise_the_estimate(
+def test_one_slow_batch_does_not_skew_the_estimate(
     sent: Import, make_draft: Make, face_list: FaceList, actor: Actor
 ) -> None:
     for number in range(1, 11):
-        record_times(sent, number, accepted_ago=9000, took=8000 if number == 3 else 20)
+        record_times(sent, number, accepted_ago=9000, lasted=8000 if number == 3 else 20)
     later = submit(make_draft(face_list, images=1, first_seed=50), actor)
-    record_times(later, 1, accepted_ago=5, took=None)
+    record_times(later, 1, accepted_ago=5, lasted=None)
     left = time_left(later)
     assert left is not None
     assert left.most.total_seconds() == pytest.approx(15, abs=1)
 
 
 def test_no_estimate_with_a_batch_in_doubt(sent: Import) -> None:
-    record_times(sent, 1, accepted_ago=10, took=5)
+    record_times(sent, 1, accepted_ago=10, lasted=5)
     batch = sent.batches.get(number=2)
     batch.lend("a worker", pacing.after(seconds(45)), looks=False)
     assert time_left(sent) is not None
@@ -152,13 +150,13 @@ def test_no_estimate_with_a_batch_in_doubt(sent: Import) -> None:
 
 
 def test_no_estimate_while_the_breaker_is_open(sent: Import) -> None:
-    record_times(sent, 1, accepted_ago=10, took=5)
+    record_times(sent, 1, accepted_ago=10, lasted=5)
     PersonaLine.objects.create(environment=LOCAL, problem="unreachable")
     assert time_left(sent) is None
 
 
 def test_pages_show_time_left_and_api_usage(sent: Import, signed_in: Client) -> None:
-    record_times(sent, 1, accepted_ago=70, took=5)
+    record_times(sent, 1, accepted_ago=70, lasted=5)
     pacing.take(LOCAL)
     page = signed_in.get(f"/imports/{sent.pk}/").content.decode()
     assert "Time left: less than a minute." in page
@@ -166,7 +164,7 @@ def test_pages_show_time_left_and_api_usage(sent: Import, signed_in: Client) -> 
     assert "1 of our 150 requests" in signed_in.get("/").content.decode()
 
 
-def test_unchanged_progress_sends_only_the_estimate(sent: Import, signed_in: Client) -> None:
+def test_unchanged_page_gets_only_the_estimate(sent: Import, signed_in: Client) -> None:
     version = progress.of_import(sent).version
     answer = signed_in.get(f"/imports/{sent.pk}/progress/?seen={version}")
     assert answer.headers["HX-Reswap"] == "none"

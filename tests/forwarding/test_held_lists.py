@@ -17,7 +17,7 @@ Make = Callable[..., Import]
 State = Batch.State
 
 
-def test_refused_list_is_held_while_others_are_sent(
+def test_refused_list_does_not_hold_others(
     persona: LocalPersona,
     make_import: Make,
     face_list: FaceList,
@@ -39,7 +39,7 @@ def test_refused_list_is_held_while_others_are_sent(
     assert waiting.state == Import.State.FORWARDING
 
 
-def test_held_list_is_sent_under_a_new_key_once_it_exists(
+def test_held_list_is_sent_under_a_new_key(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     persona.faults.inject("not_found")  # Persona keeps this answer under the key

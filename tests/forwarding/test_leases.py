@@ -45,7 +45,7 @@ class TestRenewal:
         assert abs(batch.lease_until - datetime.now(UTC) - LEASE) < second
         assert claim("another") is None
 
-    def test_batch_dropped_in_a_database_outage_is_not_renewed(
+    def test_dropped_batch_is_not_renewed(
         self,
         persona: LocalPersona,
         make_import: Make,
@@ -65,7 +65,7 @@ class TestRenewal:
         assert the_only(sent).state == State.IMPORTING
         assert len(persona.ledger()) == 1
 
-    def test_worker_does_not_renew_the_lease_of_another(
+    def test_worker_renews_no_lease_of_another(
         self, make_import: Make, face_list: FaceList, in_hand: set[int]
     ) -> None:
         make_import(face_list)
@@ -114,7 +114,7 @@ class TestAnswerAfterTheLease:
     @pytest.mark.parametrize(
         "fault", ["unprocessable", "not_found", "bad_gateway_made", "drop_made"]
     )
-    def test_late_failure_after_a_lost_lease_changes_nothing(
+    def test_failure_after_a_lost_lease_is_ignored(
         self,
         interrupted: LocalPersona,
         meanwhile: Meanwhile,
@@ -140,7 +140,7 @@ class TestAnswerAfterTheLease:
         face_list.refresh_from_db()
         assert (face_list.problem, face_list.held_until) == ("", None)
 
-    def test_late_importer_after_a_lost_lease_is_adopted(
+    def test_importer_after_a_lost_lease_is_adopted(
         self,
         interrupted: LocalPersona,
         meanwhile: Meanwhile,
@@ -168,7 +168,7 @@ class TestAnswerAfterTheLease:
         assert not other.finish_sending(State.UNKNOWN)
         assert the_only(sent).state == State.IMPORTING
 
-    def test_next_worker_gets_the_importer_of_the_late_one(
+    def test_next_worker_gets_the_late_importer(
         self,
         interrupted: LocalPersona,
         meanwhile: Meanwhile,
@@ -186,7 +186,7 @@ class TestAnswerAfterTheLease:
         assert the_only(sent).state == State.DONE
         assert len(interrupted.ledger()) == 1
 
-    def test_running_worker_renews_its_lease_until_the_answer(
+    def test_worker_renews_its_lease_until_the_answer(
         self,
         interrupted: LocalPersona,
         meanwhile: Meanwhile,

@@ -32,7 +32,7 @@ State = Batch.State
         ("no_id", True, "server_trouble"),
     ],
 )
-def test_lost_answer_is_followed_by_the_same_request(
+def test_lost_answer_repeats_the_same_request(
     persona: LocalPersona,
     make_import: Make,
     known_list: FaceList,
@@ -76,7 +76,7 @@ def test_timeout_makes_no_second_importer(
     assert len(set(keys(persona))) == 1
 
 
-def test_batch_in_doubt_waits_before_its_next_send(
+def test_batch_in_doubt_waits_for_its_next_send(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     persona.faults.inject("bad_gateway")
@@ -102,7 +102,7 @@ def test_repeated_server_error_leads_to_recovery(
     assert timedelta(seconds=59) < wait <= timedelta(seconds=60)
 
 
-def test_batch_with_an_expired_key_is_recovered_and_not_sent_again(
+def test_batch_with_an_expired_key_is_not_sent_again(
     persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
 ) -> None:
     persona.faults.inject("drop_made")
@@ -134,7 +134,7 @@ def test_batch_with_a_valid_key_is_sent_again(
 
 
 @pytest.mark.parametrize("refusal", ["rate_limited", "unauthorized", "forbidden"])
-def test_key_life_starts_with_the_send_that_may_have_arrived(
+def test_key_life_starts_with_the_send_in_doubt(
     persona: LocalPersona, make_import: Make, known_list: FaceList, refusal: str
 ) -> None:
     persona.faults.inject(refusal)
@@ -152,7 +152,7 @@ def test_key_life_starts_with_the_send_that_may_have_arrived(
 
 
 class TestTriedUntil:
-    def test_tried_until_is_none_before_a_send_has_ended(
+    def test_tried_until_is_none_before_a_send_ends(
         self, make_import: Make, face_list: FaceList
     ) -> None:
         make_import(face_list)
@@ -160,7 +160,7 @@ class TestTriedUntil:
         assert batch
         assert batch.tried_until is None
 
-    def test_tried_until_is_the_end_of_a_dead_workers_lease(
+    def test_tried_until_is_a_dead_workers_lease_end(
         self, make_import: Make, face_list: FaceList
     ) -> None:
         make_import(face_list)
@@ -174,7 +174,7 @@ class TestTriedUntil:
         assert ran_out
         assert batch.lease_until > ran_out
 
-    def test_tried_until_is_kept_when_a_worker_dies_in_recovery(
+    def test_tried_until_survives_a_death_in_recovery(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList
     ) -> None:
         persona.faults.inject("drop_made")
@@ -191,17 +191,17 @@ class TestTriedUntil:
         assert batch.tried_until == before
 
     @pytest.mark.parametrize("fault", ["drop_made", "drop_unmade", "bad_gateway", "conflict"])
-    def test_tried_until_is_when_a_send_in_doubt_ended(
+    def test_tried_until_is_the_end_of_a_send_in_doubt(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
     ) -> None:
         persona.faults.inject(fault)
         sent = make_import(known_list)
-        began = datetime.now(UTC)
+        started = datetime.now(UTC)
         send_next(OWNER)
         tried_until = the_only(sent).tried_until
         assert tried_until
         second = timedelta(seconds=1)
-        assert began - second < tried_until < datetime.now(UTC) + second
+        assert started - second < tried_until < datetime.now(UTC) + second
 
     @pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "rate_limited"])
     def test_tried_until_ignores_a_refused_send(
@@ -221,7 +221,7 @@ class TestTriedUntil:
         assert the_only(sent).state == State.UNKNOWN
         assert the_only(sent).tried_until == hour_ago
 
-    def test_tried_until_ignores_a_send_without_connection(
+    def test_tried_until_ignores_a_failed_connection(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
     ) -> None:
         sent = make_import(known_list)

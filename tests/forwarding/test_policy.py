@@ -136,7 +136,7 @@ def test_each_answer_leads_to_its_step(error: PersonaError, before: Before, step
         (errors.KeyReused, 400, ""),
     ],
 )
-def test_refusal_without_a_request_id_keeps_the_doubt(
+def test_refusal_without_request_id_keeps_doubt(
     kind: type[PersonaError], status: int, pointer: str
 ) -> None:
     error = answered(kind, status, pointer, request_id="")
@@ -147,7 +147,7 @@ def test_refusal_without_a_request_id_keeps_the_doubt(
 @pytest.mark.parametrize(
     ("attempts", "seconds"), [(1, 2), (2, 4), (5, 32), (8, 256), (9, 300), (10, 300), (10_000, 300)]
 )
-def test_wait_doubles_with_each_attempt_up_to_five_minutes(attempts: int, seconds: int) -> None:
+def test_wait_doubles_up_to_five_minutes(attempts: int, seconds: int) -> None:
     before = Before(attempts, may_have_arrived=True)
     steps = [policy.after(error, before) for error in (NO_ANSWER, TROUBLE)]
     steps.append(policy.after_look(Before(attempts, True, CONFLICT), arrived=False, key_lives=True))
@@ -155,7 +155,7 @@ def test_wait_doubles_with_each_attempt_up_to_five_minutes(attempts: int, second
 
 
 class TestRecovery:
-    def test_recovery_without_a_match_leads_to_a_new_key(self) -> None:
+    def test_recovery_without_match_gives_a_new_key(self) -> None:
         for problem in ("", "no_answer", SERVER_TROUBLE):
             for key_lives in (True, False):
                 step = policy.after_look(
@@ -164,7 +164,7 @@ class TestRecovery:
                 assert (step.state, step.problem) == (State.QUEUED, "not_arrived")
                 assert (step.new_key, step.may_have_arrived) == (True, False)
 
-    def test_recovery_after_a_conflict_keeps_a_valid_key(self) -> None:
+    def test_recovery_after_conflict_keeps_valid_key(self) -> None:
         busy = Before(1, True, CONFLICT)
         same = policy.after_look(busy, arrived=False, key_lives=True)
         assert same == Step(
@@ -181,7 +181,7 @@ class TestRecovery:
         assert "can't be told for sure which import at Persona is its own" in step.sentence
 
     @pytest.mark.parametrize("problem", ["no_answer", CONFLICT, SERVER_TROUBLE])
-    def test_unfinished_recovery_is_repeated_and_keeps_its_problem(self, problem: str) -> None:
+    def test_unfinished_recovery_is_repeated(self, problem: str) -> None:
         step = policy.look_later("Words.", Before(3, True, problem))
         assert step == Step(
             *(State.UNKNOWN, problem, "Words.", timedelta(seconds=15)),
@@ -195,7 +195,7 @@ class TestRecovery:
 
 @pytest.mark.parametrize("before", [FIRST, DOUBTED])
 class TestBeforeTheRequest:
-    def test_unreadable_storage_is_tried_again_in_the_same_state(self, before: Before) -> None:
+    def test_unreadable_storage_is_tried_again(self, before: Before) -> None:
         step = policy.after_unreadable("Words.", before, missing=False)
         arrived = before.may_have_arrived
         assert step == Step(
@@ -209,7 +209,7 @@ class TestBeforeTheRequest:
         arrived = before.may_have_arrived
         assert step == Step(State.FAILED, "image_missing", "Words.", may_have_arrived=arrived)
 
-    def test_batch_that_was_not_sent_keeps_its_state(self, before: Before) -> None:
+    def test_unsent_batch_keeps_its_state(self, before: Before) -> None:
         arrived = before.may_have_arrived
         state = State.UNKNOWN if arrived else State.QUEUED
         assert policy.given_back(before) == Step(state, "", "", may_have_arrived=arrived)
@@ -221,7 +221,7 @@ class TestBeforeTheRequest:
         )
 
 
-def test_importer_of_another_batch_needs_a_person_and_keeps_the_doubt() -> None:
+def test_importer_of_another_batch_keeps_the_doubt() -> None:
     assert policy.importer_is_taken("mprt_7") == Step(
         *(State.FAILED, "importer_taken"),
         "Persona answered with importer mprt_7, which another batch already has.",
@@ -235,7 +235,7 @@ def every_kind(kind: type[PersonaError] = PersonaError) -> list[type[PersonaErro
 
 
 @pytest.mark.parametrize("kind", every_kind())
-def test_batch_in_doubt_gets_a_new_key_only_after_a_refusal(
+def test_batch_in_doubt_gets_a_new_key_only_if_refused(
     kind: type[PersonaError],
 ) -> None:
     step = policy.after(answered(kind, 400), DOUBTED)
@@ -245,7 +245,7 @@ def test_batch_in_doubt_gets_a_new_key_only_after_a_refusal(
 
 
 @pytest.mark.parametrize("kind", every_kind())
-def test_every_step_leaves_sending_and_has_a_problem(kind: type[PersonaError]) -> None:
+def test_every_step_leaves_sending(kind: type[PersonaError]) -> None:
     step = policy.after(answered(kind, 400), FIRST)
     assert step.state in (State.QUEUED, State.UNKNOWN, State.FAILED)
     assert step.problem
@@ -254,9 +254,7 @@ def test_every_step_leaves_sending_and_has_a_problem(kind: type[PersonaError]) -
 
 @pytest.mark.parametrize("before", [FIRST, DOUBTED])
 @pytest.mark.parametrize("kind", every_kind())
-def test_only_a_send_that_cannot_have_arrived_is_held(
-    kind: type[PersonaError], before: Before
-) -> None:
+def test_only_sends_that_did_not_arrive_are_held(kind: type[PersonaError], before: Before) -> None:
     not_arrived = (errors.NotConnected, errors.KeyRefused, errors.RateLimited)
     assert policy.after(answered(kind, 400), before).is_held == (kind in not_arrived)
 

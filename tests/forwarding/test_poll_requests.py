@@ -48,7 +48,7 @@ def test_one_request_polls_many_importers(
     assert {import_state(row) for row in imports} == {Import.State.COMPLETED}
 
 
-def test_only_importers_beyond_the_first_page_are_polled_singly(
+def test_importers_off_the_first_page_are_polled_singly(
     persona: LocalPersona, at_persona: Make, settings: Settings
 ) -> None:
     settings.BATCH_MAX_IMAGES = 1
@@ -60,7 +60,7 @@ def test_only_importers_beyond_the_first_page_are_polled_singly(
     assert not Batch.objects.exclude(state=State.DONE).exists()
 
 
-def test_next_page_is_read_if_that_takes_fewer_requests(
+def test_next_page_is_read_if_cheaper(
     persona: LocalPersona, at_persona: Make, settings: Settings
 ) -> None:
     settings.BATCH_MAX_IMAGES = 1
@@ -86,7 +86,7 @@ def test_polls_are_at_least_two_seconds_apart(persona: LocalPersona, at_persona:
 
 
 @pytest.mark.parametrize(("share", "seconds"), [(0.5, 20), (1.0, 10)])
-def test_polls_use_a_fiftieth_of_the_budget_while_batches_wait(
+def test_polls_use_a_fiftieth_while_batches_wait(
     persona: LocalPersona,
     at_persona: Make,
     make_draft: Make,
@@ -117,9 +117,7 @@ def test_other_environments_are_not_polled(persona: LocalPersona, at_persona: Ma
     assert polls(persona) == []
 
 
-def test_poll_updates_importers_that_are_not_due_yet(
-    persona: LocalPersona, at_persona: Make
-) -> None:
+def test_poll_updates_importers_not_due_yet(persona: LocalPersona, at_persona: Make) -> None:
     at_persona()
     later = at_persona(first_seed=10).batches.get()
     Batch.objects.filter(pk=later.pk).update(next_attempt_at=Now() + timedelta(seconds=60))

@@ -40,7 +40,7 @@ class TestObservation:
         poll()
         assert counts(again.batches.get()) == (1, 2, 0)
 
-    def test_counts_are_stored_even_if_they_do_not_add_up(
+    def test_counts_that_do_not_add_up_are_stored(
         self, persona: LocalPersona, at_persona: Make
     ) -> None:
         persona.faults.inject("odd_counts")
@@ -59,7 +59,7 @@ class TestObservation:
         assert counts(batch) == (0, 0, 0)
         assert import_state(sent) == Import.State.NEEDS_ATTENTION
 
-    def test_undocumented_status_is_shown_raw_and_polled_again(
+    def test_undocumented_status_is_polled_again(
         self, persona: LocalPersona, at_persona: Make
     ) -> None:
         persona.faults.inject("unknown_status")
@@ -72,7 +72,7 @@ class TestObservation:
         batch.refresh_from_db()
         assert (batch.state, batch.persona_status) == (State.DONE, "ready")
 
-    def test_pending_importer_is_polled_until_it_ends(
+    def test_pending_importer_is_polled_again(
         self, persona: LocalPersona, at_persona: Make
     ) -> None:
         persona.faults.inject("stuck", times=None)
@@ -85,9 +85,7 @@ class TestObservation:
         assert import_state(sent) == Import.State.FORWARDING
         assert polls(persona) == ["/importers"] * 3
 
-    def test_counts_of_a_pending_importer_are_stored(
-        self, persona: LocalPersona, at_persona: Make
-    ) -> None:
+    def test_counts_while_pending_are_stored(self, persona: LocalPersona, at_persona: Make) -> None:
         batch = at_persona().batches.get()
         observe(batch, persona_importer(id=batch.importer_id, successful_count=2, error_count=1))
         batch.refresh_from_db()
@@ -101,7 +99,7 @@ class TestObservation:
         batch.refresh_from_db()
         assert counts(batch) == (0, 0, None)
 
-    def test_end_of_a_batch_is_in_the_audit_trail_once(
+    def test_batch_end_is_in_the_audit_trail_once(
         self, persona: LocalPersona, at_persona: Make
     ) -> None:
         batch = at_persona().batches.get()
@@ -121,9 +119,7 @@ class TestObservation:
             "error_count": 0,
         }
 
-    def test_observation_does_not_change_an_ended_batch(
-        self, persona: LocalPersona, at_persona: Make
-    ) -> None:
+    def test_ended_batch_is_not_updated(self, persona: LocalPersona, at_persona: Make) -> None:
         sent = at_persona()
         stale = sent.batches.get()
         poll()
@@ -131,7 +127,7 @@ class TestObservation:
         stale.refresh_from_db()
         assert (stale.state, counts(stale)) == (State.DONE, (3, 0, 0))
 
-    def test_missing_importer_is_shown_and_polled_again(
+    def test_missing_importer_is_polled_again(
         self, persona: LocalPersona, at_persona: Make
     ) -> None:
         persona.faults.inject("gone", times=None)
@@ -163,7 +159,7 @@ class TestFailedPoll:
             *("broken_json", "no_id"),
         ],
     )
-    def test_failed_poll_changes_nothing_and_is_repeated(
+    def test_failed_poll_is_repeated(
         self, persona: LocalPersona, at_persona: Make, fault: str, where: str
     ) -> None:
         sent = at_persona()
@@ -181,7 +177,7 @@ class TestFailedPoll:
         assert connection.line().problem == ""
 
     @pytest.mark.parametrize(("fault", "method"), [("forbidden", "GET"), ("unauthorized", "")])
-    def test_forbidden_poll_opens_the_breaker_for_polls_only(
+    def test_forbidden_poll_stops_only_polls(
         self, persona: LocalPersona, at_persona: Make, fault: str, method: str
     ) -> None:
         at_persona()
@@ -190,7 +186,7 @@ class TestFailedPoll:
         gateway = connection.line()
         assert (gateway.problem, gateway.problem_at) == ("key_refused", method)
 
-    def test_failed_poll_of_one_importer_leaves_others_alone(
+    def test_failed_single_poll_leaves_others_alone(
         self, persona: LocalPersona, at_persona: Make, settings: Settings
     ) -> None:
         settings.BATCH_MAX_IMAGES = 1

@@ -52,9 +52,7 @@ def own_importer(persona: LocalPersona, batch: Batch) -> str:
     return next(row.importer_id for row in persona.ledger() if row.files[0].sha256 == sha256)
 
 
-def test_batches_not_sent_since_the_backup_get_a_new_key(
-    persona: LocalPersona, sent: Import
-) -> None:
+def test_unsent_batches_get_new_keys_after_restore(persona: LocalPersona, sent: Import) -> None:
     assert "before they are sent: 3\n" in after_restore()
     assert states_of(sent) == [State.UNKNOWN] * 3
     batch = sent.batches.all()[0]
@@ -69,7 +67,7 @@ def test_batches_not_sent_since_the_backup_get_a_new_key(
     assert keys.isdisjoint(sent.batches.values_list("idempotency_key", flat=True))
 
 
-def test_batches_sent_since_the_backup_are_left_to_a_person(
+def test_batches_sent_since_backup_need_a_person(
     persona: LocalPersona, sent: Import, restored: Callable[[], None], actor: Actor
 ) -> None:
     forward()
@@ -88,7 +86,7 @@ def test_batches_sent_since_the_backup_are_left_to_a_person(
     assert every_image_is_there_once(persona, sent)
 
 
-def test_importer_of_an_import_not_in_the_backup_is_not_adopted(
+def test_importer_not_in_the_backup_is_not_adopted(
     persona: LocalPersona,
     make_draft: Callable[..., Import],
     known_list: FaceList,
@@ -112,7 +110,7 @@ def test_importer_of_an_import_not_in_the_backup_is_not_adopted(
     assert len(imported_hashes(persona)) == 2
 
 
-def test_retry_of_a_refused_batch_after_a_restore_starts_recovery(
+def test_retry_after_restore_starts_recovery(
     persona: LocalPersona, sent: Import, restored: Callable[[], None], actor: Actor
 ) -> None:
     """A person may have retried it after the backup, and Persona may have accepted it."""
@@ -133,9 +131,7 @@ def test_retry_of_a_refused_batch_after_a_restore_starts_recovery(
     assert len(imported_hashes(persona)) == 3
 
 
-def test_restore_keeps_batches_at_persona_and_canceled_ones(
-    persona: LocalPersona, sent: Import
-) -> None:
+def test_restore_keeps_importing_and_canceled_batches(persona: LocalPersona, sent: Import) -> None:
     worker.step("a worker")
     sent.batches.filter(number=3).update(state=State.CANCELED)
     assert "before they are sent: 1\n" in after_restore()
@@ -144,7 +140,7 @@ def test_restore_keeps_batches_at_persona_and_canceled_ones(
     assert states_of(sent)[0] == State.DONE
 
 
-def test_restore_is_in_the_audit_trail_and_lists_drafts(
+def test_restore_is_in_the_audit_trail(
     sent: Import, make_draft: Callable[..., Import], known_list: FaceList
 ) -> None:
     make_draft(known_list, first_seed=90)

@@ -143,7 +143,7 @@ class TestBrokenSeal:
         assert worker_actions() == ["batch.failed", "import.needs_attention"]
         assert AuditEvent.objects.get(action="batch.failed").details == {"problem": "seal_broken"}
 
-    def test_batch_in_doubt_with_a_broken_seal_stays_in_doubt(
+    def test_broken_seal_keeps_the_doubt(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
     ) -> None:
         sent = make_import(known_list)
@@ -160,7 +160,7 @@ class TestBrokenSeal:
         assert the_only(sent).state == State.DONE, "it had arrived"
         assert len(persona.ledger()) == 1
 
-    def test_retry_succeeds_only_once_the_attested_bytes_are_back(
+    def test_retry_needs_the_attested_bytes(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
     ) -> None:
         sent = make_import(known_list)
@@ -214,7 +214,7 @@ class TestUnreadableStorage:
         assert (batch.may_have_arrived, batch.first_sent_at) == (False, None)
         assert len(persona.ledger()) == 2
 
-    def test_unreadable_image_is_read_again_at_growing_intervals(
+    def test_unreadable_image_is_tried_again_later(
         self, persona: LocalPersona, sent: Import, unreadable: Path
     ) -> None:
         waits = []
@@ -230,7 +230,7 @@ class TestUnreadableStorage:
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
-    def test_unreadable_image_of_a_batch_in_doubt_keeps_the_doubt(
+    def test_unreadable_image_keeps_the_doubt(
         self,
         persona: LocalPersona,
         make_draft: Callable[..., Import],
@@ -255,7 +255,7 @@ class TestUnreadableStorage:
         assert states_of(sent) == [State.DONE]
         assert every_image_is_there_once(persona, sent)
 
-    def test_missing_image_is_sent_after_a_person_restores_it_and_retries(
+    def test_missing_image_is_sent_once_restored(
         self, persona: LocalPersona, sent: Import, unreadable: Path, actor: Actor
     ) -> None:
         unreadable.rmdir()

@@ -33,7 +33,7 @@ Make = Callable[..., Import]
 State = Batch.State
 
 
-def test_send_uploads_stored_bytes_in_order_under_neutral_names(
+def test_send_uploads_stored_bytes_in_order(
     persona: LocalPersona, make_draft: Make, known_list: FaceList, actor: Actor
 ) -> None:
     draft = make_draft(known_list, images=2)
@@ -54,7 +54,7 @@ def test_send_uploads_stored_bytes_in_order_under_neutral_names(
     ]
 
 
-def test_batch_moves_from_queued_to_importing_to_done(
+def test_batch_goes_from_queued_to_done(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     sent = make_import(known_list)
@@ -98,7 +98,7 @@ def test_sending_is_in_the_audit_trail(
     assert list(audit.breaks()) == []
 
 
-def test_refused_batch_fails_with_personas_words(
+def test_refused_batch_shows_personas_words(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     persona.faults.inject("unprocessable")
@@ -119,7 +119,7 @@ def test_refused_batch_fails_with_personas_words(
     assert sent.state == Import.State.NEEDS_ATTENTION
 
 
-def test_batch_with_a_reused_key_fails_and_is_not_sent_again(
+def test_batch_with_a_reused_key_fails(
     persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
 ) -> None:
     sent = make_import(known_list)
@@ -166,14 +166,14 @@ class TestImporterOfAnotherBatch:
         mismatched.refresh_from_db()
         assert mismatched.state == Import.State.NEEDS_ATTENTION
 
-    def test_importer_of_another_batch_does_not_stop_the_worker(
+    def test_worker_continues_after_a_wrong_importer(
         self, persona: LocalPersona, mismatched: Import, make_import: Make, known_list: FaceList
     ) -> None:
         other = make_import(known_list, first_seed=20)
         forward()
         assert the_only(other).state == State.DONE
 
-    def test_retry_after_an_importer_of_another_batch_starts_recovery(
+    def test_retry_after_wrong_importer_starts_recovery(
         self, persona: LocalPersona, mismatched: Import, actor: Actor
     ) -> None:
         key = the_only(mismatched).idempotency_key

@@ -99,7 +99,7 @@ class TestSubmit:
         assert (event.actor, event.object_id) == (actor.user, str(draft.pk))
         assert event.details == {"batches": [2, 1]}
 
-    def test_second_submit_is_refused_and_cuts_nothing(
+    def test_second_submit_is_refused(
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = submit(make_draft(face_list), actor)
@@ -129,7 +129,7 @@ class TestRefusedSubmit:
             submit(draft, actor)
         assert is_untouched(draft)
 
-    def test_draft_that_changed_after_the_review_is_not_submitted(
+    def test_draft_changed_after_review_is_not_sent(
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list)
@@ -151,7 +151,7 @@ class TestRefusedSubmit:
             'UPDATE "importers_audithead"',
         ],
     )
-    def test_failure_at_any_step_leaves_the_draft_unchanged(
+    def test_failed_submit_leaves_the_draft_unchanged(
         self, make_draft: Make, face_list: FaceList, actor: Actor, step: str, media: Path
     ) -> None:
         draft = make_draft(face_list)

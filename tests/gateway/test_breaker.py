@@ -38,7 +38,7 @@ class TestOpening:
             ("drop_unmade", "unreachable", "broke before it answered"),
         ],
     )
-    def test_open_breaker_stops_sending_and_resumes_automatically(
+    def test_open_breaker_stops_then_resumes_sending(
         self,
         persona: LocalPersona,
         make_import: Make,
@@ -69,7 +69,7 @@ class TestOpening:
         ("fault", "method"),
         [("forbidden", "POST"), ("unauthorized", ""), ("rate_limited", ""), ("drop_unmade", "")],
     )
-    def test_breaker_opens_for_one_method_only_when_that_is_forbidden(
+    def test_breaker_stops_one_method_only_if_forbidden(
         self,
         persona: LocalPersona,
         make_import: Make,
@@ -86,7 +86,7 @@ class TestOpening:
         assert (connection.line().problem, connection.line().problem_at) == ("", "")
 
     @pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "rate_limited"])
-    def test_batch_that_persona_did_not_accept_stays_queued(
+    def test_batch_stays_queued_after_a_refusal(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
     ) -> None:
         persona.faults.inject(fault)
@@ -96,7 +96,7 @@ class TestOpening:
         assert (batch.state, batch.may_have_arrived) == (State.QUEUED, False)
         assert batch.problem in ("key_refused", "rate_limited")
 
-    def test_batch_in_doubt_stays_in_doubt_while_the_breaker_opens(
+    def test_open_breaker_keeps_the_doubt(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList
     ) -> None:
         sent = make_import(known_list)
@@ -110,7 +110,7 @@ class TestOpening:
         assert the_only(sent).state == State.IMPORTING
         assert len(persona.ledger()) == len(set(keys(persona))) == 1
 
-    def test_refused_connection_leaves_the_batch_queued(
+    def test_batch_stays_queued_without_connection(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
     ) -> None:
         sent = make_import(known_list)
@@ -125,7 +125,7 @@ class TestOpening:
         forward()
         assert the_only(sent).state == State.DONE
 
-    def test_breaker_keeps_its_start_and_waits_longer_each_time(
+    def test_breaker_waits_longer_each_time(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList
     ) -> None:
         persona.faults.inject("unauthorized", times=None)
@@ -141,7 +141,7 @@ class TestOpening:
         assert waits == [5, 10, 20, 40, 60]
         assert len(since) == 1
 
-    def test_breaker_waits_as_long_as_the_rate_limit_says(
+    def test_breaker_waits_for_the_rate_limit_reset(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList
     ) -> None:
         persona.faults.inject("rate_limited", reset_seconds=43)
@@ -160,7 +160,7 @@ class TestOpening:
 
 
 class TestClosing:
-    def test_half_open_breaker_lets_one_request_through(self, persona: LocalPersona) -> None:
+    def test_half_open_breaker_allows_one_request(self, persona: LocalPersona) -> None:
         persona.faults.inject("unauthorized")
         with pytest.raises(errors.KeyRefused):
             connection.persona().importers_page()
@@ -174,7 +174,7 @@ class TestClosing:
         assert not pacing.take(Environment.LOCAL)
         assert not pacing.take(Environment.LOCAL)
 
-    def test_poll_does_not_close_a_breaker_that_a_forbidden_send_opened(
+    def test_poll_does_not_close_the_breaker_for_sends(
         self, persona: LocalPersona, known_list: FaceList, make_draft: Make, actor: Actor
     ) -> None:
         sent = submit(make_draft(known_list), actor)
@@ -195,9 +195,7 @@ class TestClosing:
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
-    def test_any_answer_closes_a_breaker_that_a_refused_key_opened(
-        self, persona: LocalPersona
-    ) -> None:
+    def test_any_answer_closes_a_breaker_for_all(self, persona: LocalPersona) -> None:
         persona.faults.inject("unauthorized", 1, IMPORTERS)
         with pytest.raises(errors.KeyRefused):
             connection.persona().importers_page()
@@ -205,7 +203,7 @@ class TestClosing:
         connection.persona().lists_page()
         assert connection.line().problem == ""
 
-    def test_starting_worker_tries_an_open_breaker_at_once(
+    def test_starting_worker_tries_again_at_once(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList
     ) -> None:
         persona.faults.inject("unauthorized")
@@ -216,9 +214,7 @@ class TestClosing:
         assert the_only(sent).state == State.DONE
 
 
-def test_every_page_shows_an_open_breaker_and_since_when(
-    persona: LocalPersona, signed_in: Client
-) -> None:
+def test_every_page_shows_an_open_breaker(persona: LocalPersona, signed_in: Client) -> None:
     assert "Persona refuses" not in signed_in.get("/").content.decode()
     persona.faults.inject("unauthorized")
     with pytest.raises(errors.KeyRefused):

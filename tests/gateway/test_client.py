@@ -26,7 +26,7 @@ def test_every_exchange_leaves_a_row(
     assert poll.batch is None
 
 
-def test_logs_hold_no_file_names_and_no_api_key(
+def test_logs_hold_no_names_and_no_api_key(
     persona: LocalPersona, make_import: Make, known_list: FaceList, caplog: pytest.LogCaptureFixture
 ) -> None:
     persona.faults.inject("unprocessable")

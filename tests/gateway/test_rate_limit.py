@@ -38,7 +38,7 @@ class TestBudget:
         assert reserve(151) == [True] * 150 + [False]
         assert pacing.share(LOCAL) == Share(taken=150, allowed=150, limit=300)
 
-    def test_reserved_requests_are_free_again_after_a_minute(self, settings: Settings) -> None:
+    def test_reservations_expire_after_a_minute(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
         assert reserve(3) == [True] * 3
         assert about(60.1, pacing.take(LOCAL))
@@ -57,14 +57,14 @@ class TestBudget:
         PersonaLine.objects.update(recent={tick(62): 1, tick(12): 29})
         assert reserve(2) == [True, False]
 
-    def test_budget_counts_a_later_reservation_of_another_worker(self, settings: Settings) -> None:
+    def test_budget_counts_other_workers_reservations(self, settings: Settings) -> None:
         """The other worker reserved while this one waited for the row."""
         settings.PERSONA_RATE_SHARE = 0.01
         reserve(1)
         share_is_used(3, seconds_ago=-2)
         assert reserve(1) == [False]
 
-    def test_budget_recovers_when_the_clock_is_set_back(self, settings: Settings) -> None:
+    def test_budget_survives_a_clock_set_back(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
         reserve(1)
         share_is_used(3, seconds_ago=-3600)
@@ -103,14 +103,14 @@ class TestRelease:
         pacing.give_back(LOCAL)
         assert pacing.share(LOCAL).taken == 2
 
-    def test_release_without_a_reservation_changes_nothing(self) -> None:
+    def test_release_without_reservation_does_nothing(self) -> None:
         pacing.give_back(LOCAL)
         assert pacing.share(LOCAL).taken == 0
 
 
 class TestReserveForPolls:
     @pytest.mark.parametrize(("share", "to_send"), [(0.01, 2), (0.1, 29), (0.5, 147), (1, 294)])
-    def test_sending_leaves_a_fiftieth_of_the_budget_to_polls(
+    def test_sending_leaves_a_fiftieth_to_polls(
         self, settings: Settings, share: float, to_send: int
     ) -> None:
         settings.PERSONA_RATE_SHARE = share
@@ -152,7 +152,7 @@ class TestPersonasLimit:
         pacing.learn(LOCAL, RateLimit(limit=8, remaining=7, reset_seconds=53))
         assert pacing.share(LOCAL).limit == 300
 
-    def test_nonsense_limit_still_allows_one_request(self) -> None:
+    def test_nonsense_limit_allows_one_request(self) -> None:
         pacing.take(LOCAL)
         pacing.learn(LOCAL, RateLimit(limit=0, remaining=-5, reset_seconds=-9))
         gateway = PersonaLine.objects.get()
@@ -175,7 +175,7 @@ class TestPersonasLimit:
         PersonaLine.objects.update(resets_at=Now())
         assert pacing.take(LOCAL) == AT_ONCE
 
-    def test_refused_reservation_does_not_use_the_budget(self) -> None:
+    def test_refused_reservation_uses_no_budget(self) -> None:
         pacing.take(LOCAL)
         pacing.learn(LOCAL, RateLimit(limit=100, remaining=3, reset_seconds=53))
         reserve(5)
@@ -197,7 +197,7 @@ class TestPersonasLimit:
         pacing.learn(LOCAL, RateLimit(limit=100, remaining=remaining, reset_seconds=53))
         assert reserve(100) == [True] * 99 + [False]
 
-    def test_share_of_one_waits_when_no_requests_remain(self, settings: Settings) -> None:
+    def test_share_of_one_waits_when_none_remain(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 1.0
         pacing.take(LOCAL)
         pacing.learn(LOCAL, RateLimit(limit=100, remaining=0, reset_seconds=53))
@@ -207,7 +207,7 @@ class TestPersonasLimit:
 
 
 class TestOpenBreaker:
-    def test_open_breaker_stops_every_request_until_it_closes(self) -> None:
+    def test_open_breaker_stops_every_request(self) -> None:
         pacing.take(LOCAL)
         PersonaLine.objects.update(paused_until=Now() + timedelta(seconds=40))
         assert about(40, pacing.take(LOCAL))
@@ -215,7 +215,7 @@ class TestOpenBreaker:
         PersonaLine.objects.update(paused_until=Now())
         assert pacing.take(LOCAL) == AT_ONCE
 
-    def test_open_breaker_stops_requests_with_a_share_of_one(self, settings: Settings) -> None:
+    def test_open_breaker_stops_a_share_of_one(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 1.0
         pacing.take(LOCAL)
         PersonaLine.objects.update(paused_until=Now() + timedelta(seconds=40))
@@ -223,7 +223,7 @@ class TestOpenBreaker:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_concurrent_reservations_stay_within_the_budget(settings: Settings) -> None:
+def test_concurrent_reservations_keep_the_budget(settings: Settings) -> None:
     settings.PERSONA_RATE_SHARE = 0.1
     let_through = at_once(40, lambda name: pacing.take(LOCAL) == AT_ONCE)
     assert (let_through.count(True), let_through.count(False)) == (30, 10)

@@ -38,7 +38,7 @@ class TestNoAnswer:
         assert type(caught.value) is errors.NoAnswer
 
     @pytest.mark.parametrize("fault", ["drop_before_body", "drop_unmade", "drop_made"])
-    def test_connection_dropped_at_any_point_is_no_answer(
+    def test_dropped_connection_is_no_answer(
         self, local: LocalPersona, known: str, fault: str
     ) -> None:
         local.faults.inject(fault)

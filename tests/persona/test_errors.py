@@ -48,7 +48,7 @@ class TestRefusal:
             ("bad_gateway_made", errors.ServerTrouble, 502, "Persona answered 502."),
         ],
     )
-    def test_each_refusal_has_its_error_and_personas_words(
+    def test_each_refusal_has_its_error(
         self,
         local: LocalPersona,
         known: str,
@@ -101,7 +101,7 @@ class TestRefusal:
             (599, errors.ServerTrouble),
         ],
     )
-    def test_undocumented_error_status_follows_its_class(
+    def test_other_error_status_follows_its_class(
         self, status: int, kind: type[errors.PersonaError]
     ) -> None:
         assert type(error_after(says(f"{status} Something"))) is kind
@@ -120,7 +120,7 @@ class TestRefusal:
             b"[" * 100_000,
         ],
     )
-    def test_refusal_with_an_unexpected_body_is_still_a_refusal(self, body: Any) -> None:
+    def test_refusal_may_have_an_unexpected_body(self, body: Any) -> None:
         error = error_after(says("422 No", body))
         assert type(error) is errors.Refused
         assert (error.words, error.pointer) == ("Persona answered 422.", "")
@@ -132,17 +132,13 @@ class TestRefusal:
 
 
 class TestRateLimit:
-    def test_rate_limit_error_has_the_seconds_to_wait(
-        self, local: LocalPersona, known: str
-    ) -> None:
+    def test_rate_limit_error_says_how_long_to_wait(self, local: LocalPersona, known: str) -> None:
         local.faults.inject("rate_limited", reset_seconds=17)
         with pytest.raises(errors.RateLimited) as caught:
             client_of(local.url).import_faces(known, [PHOTO], "the-key")
         assert caught.value.wait_seconds == 17
 
-    def test_rate_limit_error_without_headers_has_no_wait(
-        self, local: LocalPersona, known: str
-    ) -> None:
+    def test_rate_limit_error_may_lack_a_wait(self, local: LocalPersona, known: str) -> None:
         local.faults.inject("rate_limited_bare")
         with pytest.raises(errors.RateLimited) as caught:
             client_of(local.url).import_faces(known, [PHOTO], "the-key")

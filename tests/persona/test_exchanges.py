@@ -1,4 +1,4 @@
-"""Every exchange is reported, and holds nothing secret."""
+"""Every exchange is reported, and holds no secrets."""
 
 import re
 
@@ -66,9 +66,7 @@ class TestSecrets:
             *("unauthorized", "unprocessable", "server_error", "rate_limited"),
         ],
     )
-    def test_errors_and_their_causes_hold_nothing_secret(
-        self, local: LocalPersona, known: str, fault: str
-    ) -> None:
+    def test_errors_hold_no_secrets(self, local: LocalPersona, known: str, fault: str) -> None:
         local.faults.inject(fault)
         photo = ImageFile("her-name.jpg", "image/jpeg", b"PHOTO BYTES")
         with pytest.raises(errors.PersonaError) as caught:
@@ -84,7 +82,7 @@ class TestSecrets:
     def test_repr_of_the_client_hides_the_api_key(self) -> None:
         assert "SECRETKEY" not in repr(client_of("http://127.0.0.1:1"))
 
-    def test_exchange_holds_nothing_secret(self, local: LocalPersona, known: str) -> None:
+    def test_exchange_holds_no_secrets(self, local: LocalPersona, known: str) -> None:
         seen: list[Exchange] = []
         photo = ImageFile("her-name.jpg", "image/jpeg", b"PHOTO BYTES")
         client_of(local.url, seen=seen).import_faces(known, [photo], "the-key")

@@ -12,7 +12,7 @@ from tests.support.scripted_persona import importers, says
 
 
 class TestLists:
-    def test_lists_of_every_type_are_read_page_by_page(self) -> None:
+    def test_lists_are_read_page_by_page(self) -> None:
         with LocalPersona(api_key=KEY, seed=False) as local:
             kinds = ["list/face", "list/name", "list/face", "list/undocumented", "list/face"]
             made = [
@@ -34,7 +34,7 @@ class TestLists:
             made[50][0],
         ]
 
-    def test_environment_without_lists_gives_an_empty_page(self) -> None:
+    def test_first_page_of_lists_may_be_empty(self) -> None:
         with LocalPersona(api_key=KEY, seed=False) as local:
             assert client_of(local.url).lists_page() == ([], None)
 
@@ -51,14 +51,14 @@ class TestLists:
 
 
 class TestImporters:
-    def test_page_holds_the_newest_importers_of_faces(self) -> None:
+    def test_page_holds_importers_of_faces(self) -> None:
         kinds = ["importer/account", "importer/list-item/face", "importer/face", "importer/new"]
         with client_and_server(says("200 OK", importers(*kinds))) as (client, server):
             page = client.importers_page()
         assert [row.id for row in page.faces] == ["mprt_1", "mprt_2"]
         assert server.heads[0][0] == "GET /importers?page%5Bsize%5D=100 HTTP/1.1"
 
-    def test_next_page_follows_the_last_row_of_any_type(self) -> None:
+    def test_next_page_follows_the_last_row(self) -> None:
         body = importers("importer/face", "importer/account", next="/api/v1/importers?x")
         with client_and_server(says("200 OK", body)) as (client, server):
             page = client.importers_page("mprt_0")
@@ -67,7 +67,7 @@ class TestImporters:
             "GET /importers?page%5Bsize%5D=100&page%5Bafter%5D=mprt_0 HTTP/1.1"
         )
 
-    def test_page_has_the_time_of_its_oldest_row_of_any_type(self) -> None:
+    def test_page_has_the_time_of_its_oldest_row(self) -> None:
         body = importers("importer/face", "importer/account")
         body["data"][1]["attributes"] = {"createdAt": "2026-07-01T00:00:00.000Z"}
         with client_and_server(says("200 OK", body)) as (client, _):

@@ -12,7 +12,7 @@ from tests.support.pictures import draw
 from tests.support.scripted_persona import PENDING, importer, says
 
 
-def test_import_is_multipart_as_persona_documents_it() -> None:
+def test_import_is_multipart_byte_for_byte() -> None:
     with client_and_server(says("201 Created", importer(PENDING))) as (client, server):
         client.import_faces("lst_1", [PHOTO, DRAWING], "the-key")
     body = server.requests[0].partition(b"\r\n\r\n")[2]
@@ -35,7 +35,7 @@ def test_import_is_multipart_as_persona_documents_it() -> None:
     )
 
 
-def test_import_has_the_path_and_headers_that_persona_requires() -> None:
+def test_import_has_the_required_path_and_headers() -> None:
     with client_and_server(says("201 Created", importer(PENDING))) as (client, server):
         client.import_faces("lst_1", [PHOTO], "the-key")
     first, *headers = server.heads[0]
@@ -101,7 +101,7 @@ class TestEnvironment:
             client.importer("mprt_1")
         assert f"Authorization: Bearer {KEY}" in server.heads[0]
 
-    def test_proxy_from_the_environment_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_environment_proxy_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with says("200 OK", importer(PENDING)) as proxy:
             for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"):
                 monkeypatch.setenv(name, proxy.url)
@@ -110,9 +110,7 @@ class TestEnvironment:
                 client.importer("mprt_1")
             assert (len(server.requests), proxy.requests) == (1, [])
 
-    def test_certificate_bundle_from_the_environment_is_not_used(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_environment_ca_bundle_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
         monkeypatch.setenv("CURL_CA_BUNDLE", "/nonexistent")
         with pytest.raises(errors.NotConnected):

@@ -145,7 +145,7 @@ class TestDrain:
 
 
 class TestWithoutOptions:
-    def test_worker_waits_for_work_and_sends_what_arrives(
+    def test_idle_worker_sends_a_new_import(
         self,
         persona: LocalPersona,
         hold: Hold,
@@ -169,7 +169,7 @@ class TestWithoutOptions:
 
 class TestStop:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_signal_lets_the_request_in_hand_finish_and_no_other_start(
+    def test_signal_finishes_only_the_request_in_hand(
         self,
         persona: LocalPersona,
         hold: Hold,
@@ -190,7 +190,7 @@ class TestStop:
         (entry,) = persona.ledger()
         assert sent.batches.get(number=1).importer_id == entry.importer_id
 
-    def test_stopping_worker_returns_the_batch_it_had_prepared(
+    def test_stopping_worker_returns_prepared_batch(
         self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
@@ -223,7 +223,7 @@ class TestStop:
 
 class TestKill:
     @pytest.mark.parametrize(("fault", "made"), [("slow", 1), ("drop_unmade", 0)])
-    def test_kill_during_a_send_loses_and_doubles_nothing(
+    def test_kill_during_a_send_loses_nothing(
         self,
         persona: LocalPersona,
         hold: Hold,
@@ -251,7 +251,7 @@ class TestKill:
         assert len(under) == 3
         assert list(audit.breaks()) == []
 
-    def test_batch_of_a_killed_worker_waits_for_the_end_of_its_lease(
+    def test_killed_workers_batch_waits_for_lease_end(
         self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
@@ -267,7 +267,7 @@ class TestKill:
 
 
 class TestBrokenThread:
-    def test_exception_in_a_thread_stops_the_worker_and_is_raised(
+    def test_exception_in_a_thread_stops_the_worker(
         self, persona: LocalPersona, sent: Import, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: object) -> bool:

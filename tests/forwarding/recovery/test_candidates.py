@@ -58,7 +58,7 @@ def test_only_importers_of_faces_are_candidates(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seconds", [-3600, -90, 90, 7200])
-def test_importer_made_outside_the_attempts_is_no_candidate(
+def test_importer_of_another_time_is_no_candidate(
     persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers, seconds: float
 ) -> None:
     import_by_others(seconds_from_now=-7200)
@@ -70,7 +70,7 @@ def test_importer_made_outside_the_attempts_is_no_candidate(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seconds", [-50, 50])
-def test_importer_within_the_clock_difference_is_a_candidate(
+def test_importer_within_clock_skew_is_a_candidate(
     in_doubt: Make, import_by_others: ImportByOthers, seconds: float
 ) -> None:
     sent = in_doubt(made=True)
@@ -81,7 +81,7 @@ def test_importer_within_the_clock_difference_is_a_candidate(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seconds", [-50, 50])
-def test_own_importer_is_found_even_if_the_clocks_differ(
+def test_own_importer_is_found_if_clocks_differ(
     persona: LocalPersona, clock: Clock, in_doubt: Make, seconds: float
 ) -> None:
     clock.ahead = timedelta(seconds=seconds)
@@ -91,9 +91,7 @@ def test_own_importer_is_found_even_if_the_clocks_differ(
 
 
 @pytest.mark.django_db
-def test_importer_without_a_creation_time_is_left_to_a_person(
-    in_doubt: Make, settings: Settings
-) -> None:
+def test_importer_without_time_needs_a_person(in_doubt: Make, settings: Settings) -> None:
     sent = in_doubt(made=True)
     body = page_of("importer/list-item/face")
     body["data"][0]["attributes"] = {"status": "ready"}
@@ -106,7 +104,7 @@ def test_importer_without_a_creation_time_is_left_to_a_person(
 
 
 @pytest.mark.django_db
-def test_candidate_with_another_number_of_images_is_left_to_a_person(
+def test_candidate_with_wrong_count_needs_a_person(
     persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers
 ) -> None:
     sent = in_doubt(made=False)
@@ -119,7 +117,7 @@ def test_candidate_with_another_number_of_images_is_left_to_a_person(
 
 
 @pytest.mark.django_db
-def test_pending_candidate_without_counts_is_adopted(persona: LocalPersona, in_doubt: Make) -> None:
+def test_pending_candidate_is_adopted(persona: LocalPersona, in_doubt: Make) -> None:
     sent = in_doubt(made=True)
     persona.faults.inject("stuck", where=INDEX)
     recover()
@@ -153,8 +151,6 @@ def test_pending_candidate_without_counts_is_adopted(persona: LocalPersona, in_d
         ({"status": Status.UNKNOWN}, False),
     ],
 )
-def test_importer_fits_if_its_counts_add_up_or_are_missing(
-    values: dict[str, Any], expected: bool
-) -> None:
+def test_importer_fits_if_its_counts_can_add_up(values: dict[str, Any], expected: bool) -> None:
     importer = persona_importer(**({"status": Status.READY} | values))
     assert reconcile.fits(Batch(image_count=3), importer) == expected

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 class TestAmbiguousBatch:
-    def test_candidates_are_stored_and_a_person_is_asked(
+    def test_candidates_are_stored_for_a_person(
         self, persona: LocalPersona, ambiguous: Batch
     ) -> None:
         assert (ambiguous.state, ambiguous.may_have_arrived) == (State.FAILED, True)
@@ -46,7 +46,7 @@ class TestAmbiguousBatch:
         assert (event.actor_name, event.object_id) == ("worker", str(ambiguous.pk))
         assert event.details == {"problem": "ambiguous"}
 
-    def test_retry_does_not_change_an_ambiguous_batch(
+    def test_retry_skips_an_ambiguous_batch(
         self, persona: LocalPersona, ambiguous: Batch, actor: Actor
     ) -> None:
         assert retry(ambiguous.face_import, actor) == 0
@@ -75,7 +75,7 @@ class TestDecision:
         assert Import.objects.get().state == Import.State.COMPLETED
         assert len(sends(persona)) == 2
 
-    def test_choosing_none_sends_the_batch_under_a_new_key(
+    def test_choosing_none_sends_under_a_new_key(
         self, persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers, actor: Actor
     ) -> None:
         sent = in_doubt(made=False)
@@ -102,14 +102,14 @@ class TestDecision:
         assert list(audit.breaks()) == []
 
     @pytest.mark.parametrize("importer_id", ["mprt_of_someone_else", " ", "mprt_"])
-    def test_decision_for_an_importer_not_offered_is_refused(
+    def test_decision_for_unknown_importer_is_refused(
         self, ambiguous: Batch, actor: Actor, importer_id: str
     ) -> None:
         with pytest.raises(NoSuchCandidate):
             decide(ambiguous, importer_id, actor)
         assert is_undecided(ambiguous)
 
-    def test_decision_for_an_importer_adopted_meanwhile_is_refused(
+    def test_decision_for_adopted_importer_is_refused(
         self, ambiguous: Batch, make_import: Make, actor: Actor
     ) -> None:
         other = the_only(make_import(first_seed=10))
@@ -133,7 +133,7 @@ class TestDecision:
         assert AuditEvent.objects.filter(action="batch.decided").count() == 1
 
     @pytest.mark.parametrize("problem", ["refused", "seal_broken", "key_reused"])
-    def test_decision_about_a_batch_that_is_not_ambiguous_is_refused(
+    def test_decision_on_unambiguous_batch_is_refused(
         self, ambiguous: Batch, actor: Actor, problem: str
     ) -> None:
         Batch.objects.update(problem=problem)
@@ -141,7 +141,7 @@ class TestDecision:
             decide(ambiguous, "", actor)
         assert the_only(ambiguous.face_import).state == State.FAILED
 
-    def test_decisions_about_two_batches_complete_both(
+    def test_two_decisions_complete_two_batches(
         self, persona: LocalPersona, in_doubt: Make, actor: Actor
     ) -> None:
         both = [in_doubt(made=True), in_doubt(made=True, first_seed=10)]

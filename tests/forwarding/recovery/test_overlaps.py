@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(("one_made", "other_made"), [(True, True), (True, False), (False, True)])
-def test_batches_that_fit_the_same_importer_are_left_to_a_person(
+def test_two_batches_for_one_importer_need_a_person(
     persona: LocalPersona, in_doubt: Make, one_made: bool, other_made: bool
 ) -> None:
     both = [in_doubt(made=one_made), in_doubt(made=other_made, first_seed=10)]
@@ -37,7 +37,7 @@ def test_batches_that_fit_the_same_importer_are_left_to_a_person(
 
 
 @pytest.mark.parametrize("tried_hours_ago", [2, None])
-def test_old_batch_in_a_workers_hands_makes_recovery_ambiguous(
+def test_old_batch_being_sent_causes_ambiguity(
     in_doubt: Make, make_import: Make, tried_hours_ago: int | None
 ) -> None:
     sent = in_doubt(made=True)
@@ -55,9 +55,7 @@ def test_old_batch_in_a_workers_hands_makes_recovery_ambiguous(
     assert the_only(sent).problem == "ambiguous"
 
 
-def test_two_batches_that_did_not_arrive_are_both_sent_again(
-    persona: LocalPersona, in_doubt: Make
-) -> None:
+def test_two_missing_batches_are_both_sent_again(persona: LocalPersona, in_doubt: Make) -> None:
     both = [in_doubt(made=False), in_doubt(made=False, first_seed=10)]
     forward_for_hours()
     assert [is_imported_once(persona, sent) for sent in both] == [True, True]
@@ -80,7 +78,7 @@ def test_batches_sent_hours_apart_do_not_overlap(
     assert is_imported_once(persona, other)
 
 
-def test_recovery_makes_no_request_while_an_overlapping_batch_is_sent(
+def test_recovery_makes_no_request_during_a_send(
     persona: LocalPersona, in_doubt: Make, make_import: Make, settings: Settings
 ) -> None:
     sent = in_doubt(made=True)
@@ -102,7 +100,7 @@ def test_recovery_makes_no_request_while_an_overlapping_batch_is_sent(
     assert is_imported_once(persona, sent)
 
 
-def test_recovery_waits_for_an_overlapping_batch_that_is_due_soon(
+def test_recovery_waits_for_an_overlapping_batch(
     persona: LocalPersona, in_doubt: Make, settings: Settings
 ) -> None:
     sent, other = in_doubt(made=True), in_doubt(made=True, first_seed=10)

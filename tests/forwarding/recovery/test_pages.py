@@ -25,7 +25,7 @@ INDEX = "GET /importers"
 pytestmark = pytest.mark.django_db
 
 
-def test_each_page_of_recovery_counts_against_the_budget(
+def test_each_recovery_page_uses_the_budget(
     persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers
 ) -> None:
     sent = in_doubt(made=True)
@@ -37,7 +37,7 @@ def test_each_page_of_recovery_counts_against_the_budget(
     assert own_importers(persona, sent) == [the_only(sent).importer_id]
 
 
-def test_recovery_reads_back_to_the_first_attempt(
+def test_recovery_reads_back_to_first_attempt(
     persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers
 ) -> None:
     import_by_others(150, seconds_from_now=-7200)
@@ -48,7 +48,7 @@ def test_recovery_reads_back_to_the_first_attempt(
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_recovery_at_the_page_limit_decides_nothing(
+def test_recovery_at_page_limit_decides_nothing(
     persona: LocalPersona,
     in_doubt: Make,
     import_by_others: ImportByOthers,
@@ -67,7 +67,7 @@ def test_recovery_at_the_page_limit_decides_nothing(
     assert len(keys(persona)) == 1 + 220
 
 
-def test_recovery_that_ends_on_the_last_allowed_page_decides(
+def test_recovery_on_the_last_allowed_page_decides(
     persona: LocalPersona,
     in_doubt: Make,
     import_by_others: ImportByOthers,
@@ -80,7 +80,7 @@ def test_recovery_that_ends_on_the_last_allowed_page_decides(
     assert own_importers(persona, sent) == [the_only(sent).importer_id]
 
 
-def test_recovery_is_repeated_later_if_the_budget_runs_out(
+def test_recovery_resumes_when_budget_is_free(
     persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers
 ) -> None:
     sent = in_doubt(made=True)
@@ -103,9 +103,7 @@ def test_recovery_is_repeated_later_if_the_budget_runs_out(
         *("broken_json", "no_id"),
     ],
 )
-def test_failed_recovery_changes_nothing_and_is_repeated(
-    persona: LocalPersona, in_doubt: Make, fault: str
-) -> None:
+def test_failed_recovery_is_repeated(persona: LocalPersona, in_doubt: Make, fault: str) -> None:
     sent = in_doubt(made=True)
     key = the_only(sent).idempotency_key
     persona.faults.inject(fault, where=INDEX)

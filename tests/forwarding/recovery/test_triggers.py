@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 class TestRepeatedServerError:
-    def test_batch_that_did_not_arrive_is_sent_under_a_new_key(
+    def test_missing_batch_is_sent_under_a_new_key(
         self, persona: LocalPersona, make_import: Make
     ) -> None:
         persona.faults.inject("server_error")
@@ -45,9 +45,7 @@ class TestRepeatedServerError:
         assert first == again != new
         assert is_imported_once(persona, sent)
 
-    def test_recovery_starts_a_minute_after_the_repeated_error(
-        self, persona: LocalPersona, make_import: Make
-    ) -> None:
+    def test_recovery_starts_after_a_minute(self, persona: LocalPersona, make_import: Make) -> None:
         persona.faults.inject("server_error")
         make_import()
         recover()
@@ -59,7 +57,7 @@ class TestRepeatedServerError:
         assert importer_requests(persona) == 1
 
     @pytest.mark.parametrize("fault", MADE)
-    def test_batch_that_arrived_is_adopted_and_never_sent_again(
+    def test_arrived_batch_is_adopted_not_sent_again(
         self, persona: LocalPersona, make_import: Make, fault: str
     ) -> None:
         persona.faults.inject(fault, times=2)
@@ -94,7 +92,7 @@ class TestRepeatedServerError:
 
 
 class TestConflict:
-    def test_conflict_is_recovered_and_sent_again_under_the_same_key(
+    def test_conflict_is_sent_again_under_the_same_key(
         self, persona: LocalPersona, make_import: Make
     ) -> None:
         persona.faults.inject("conflict")
@@ -109,7 +107,7 @@ class TestConflict:
         assert keys(persona) == [str(batch.idempotency_key)] * 2
         assert is_imported_once(persona, sent)
 
-    def test_conflict_with_an_expired_key_leads_to_a_new_key(
+    def test_conflict_with_expired_key_gets_a_new_key(
         self, persona: LocalPersona, make_import: Make, settings: Settings
     ) -> None:
         persona.faults.inject("conflict")
@@ -126,7 +124,7 @@ class TestConflict:
 @pytest.mark.django_db(transaction=True)
 class TestRequestInFlight:
     @pytest.mark.parametrize(("fault", "requests"), [("slow", 1), ("drop_made", 2)])
-    def test_second_send_during_a_request_ends_in_one_importer(
+    def test_concurrent_sends_make_one_importer(
         self,
         persona: LocalPersona,
         meanwhile: Meanwhile,
@@ -153,7 +151,7 @@ class TestRequestInFlight:
         assert len(sends(persona)) == 2
         assert is_imported_once(persona, sent)
 
-    def test_recovery_waits_for_a_send_that_starts_meanwhile(
+    def test_recovery_waits_for_a_concurrent_send(
         self, persona: LocalPersona, meanwhile: Meanwhile, in_doubt: Make, make_import: Make
     ) -> None:
         sent = in_doubt(made=True)
@@ -202,7 +200,7 @@ class TestExpiredKey:
         assert is_imported_once(persona, sent)
 
     @pytest.mark.parametrize("made", [True, False])
-    def test_expired_key_of_a_dead_worker_leads_to_recovery(
+    def test_dead_workers_expired_key_needs_recovery(
         self, persona: LocalPersona, make_import: Make, settings: Settings, made: bool
     ) -> None:
         sent = make_import()
@@ -224,6 +222,6 @@ class TestExpiredKey:
 
 
 @pytest.mark.django_db
-def test_recovery_refuses_a_batch_that_was_never_sent(make_import: Make) -> None:
+def test_recovery_refuses_an_unsent_batch(make_import: Make) -> None:
     with pytest.raises(ValueError, match="never sent"):
         reconcile.look(the_only(make_import()))
