@@ -31,6 +31,14 @@ def interrupted(settings: Settings, meanwhile: Meanwhile) -> Iterator[LocalPerso
 
 
 @pytest.fixture
+def interrupted_list(interrupted: LocalPersona, face_list: FaceList) -> FaceList:
+    """A list that `interrupted` knows."""
+    face_list.persona_id = interrupted.add_list("Known fraud")
+    face_list.save()
+    return face_list
+
+
+@pytest.fixture
 def at_persona(make_draft: Make, actor: Actor, known_list: FaceList) -> Make:
     """Makes an import whose batches have all been accepted by Persona."""
 

@@ -119,12 +119,10 @@ class TestAnswerAfterTheLease:
         interrupted: LocalPersona,
         meanwhile: Meanwhile,
         make_import: Make,
-        face_list: FaceList,
+        interrupted_list: FaceList,
         fault: str,
     ) -> None:
-        persona_id = interrupted.add_list("Known fraud")
-        FaceList.objects.filter(pk=face_list.pk).update(persona_id=persona_id)
-        sent = make_import(face_list)
+        sent = make_import(interrupted_list)
         interrupted.faults.inject(fault, seconds=1)
 
         def another_worker_claims_it() -> None:
@@ -137,19 +135,17 @@ class TestAnswerAfterTheLease:
         assert (batch.state, batch.lease_owner, batch.fence) == (State.SENDING, "another", 2)
         assert (batch.importer_id, batch.problem) == ("", "")
         assert worker_actions() == []
-        face_list.refresh_from_db()
-        assert (face_list.problem, face_list.held_until) == ("", None)
+        interrupted_list.refresh_from_db()
+        assert (interrupted_list.problem, interrupted_list.held_until) == ("", None)
 
     def test_importer_after_a_lost_lease_is_adopted(
         self,
         interrupted: LocalPersona,
         meanwhile: Meanwhile,
         make_import: Make,
-        face_list: FaceList,
+        interrupted_list: FaceList,
     ) -> None:
-        persona_id = interrupted.add_list("Known fraud")
-        FaceList.objects.filter(pk=face_list.pk).update(persona_id=persona_id)
-        sent = make_import(face_list)
+        sent = make_import(interrupted_list)
         interrupted.faults.inject("slow", seconds=1)
         second_claims: list[Batch | None] = []
 
@@ -173,11 +169,9 @@ class TestAnswerAfterTheLease:
         interrupted: LocalPersona,
         meanwhile: Meanwhile,
         make_import: Make,
-        face_list: FaceList,
+        interrupted_list: FaceList,
     ) -> None:
-        persona_id = interrupted.add_list("Known fraud")
-        FaceList.objects.filter(pk=face_list.pk).update(persona_id=persona_id)
-        sent = make_import(face_list)
+        sent = make_import(interrupted_list)
         interrupted.faults.inject("slow", seconds=1)
         meanwhile.does = lease_runs_out
         send_next("a late worker")
@@ -191,13 +185,11 @@ class TestAnswerAfterTheLease:
         interrupted: LocalPersona,
         meanwhile: Meanwhile,
         make_import: Make,
-        face_list: FaceList,
+        interrupted_list: FaceList,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """It does so even after a request to stop."""
-        persona_id = interrupted.add_list("Known fraud")
-        FaceList.objects.filter(pk=face_list.pk).update(persona_id=persona_id)
-        sent = make_import(face_list)
+        sent = make_import(interrupted_list)
         stop, beat, received, release = (threading.Event() for _ in range(4))
 
         def keep_and_signal(owner: str) -> None:
