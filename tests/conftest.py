@@ -144,6 +144,16 @@ def make_imports(officer: User, face_list: FaceList) -> MakeImports:
 
 
 @pytest.fixture
+def make_import(make_draft: MakeDraft, actor: Actor) -> MakeDraft:
+    """Make an import that is signed and ready to be sent; arguments as for `make_draft`."""
+
+    def make(to: FaceList, images: int = 3, *, first_seed: int = 0) -> Import:
+        return submit(make_draft(to, images, first_seed=first_seed), actor)
+
+    return make
+
+
+@pytest.fixture
 def draft(face_list: FaceList, actor: Actor) -> Import:
     """An empty draft."""
     return intake.open_draft(face_list, actor)

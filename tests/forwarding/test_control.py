@@ -1,4 +1,4 @@
-"""A person pauses and resumes forwarding, and cancels what is not sent yet."""
+"""What a person can do: pause and resume, cancel what is not sent yet, retry."""
 
 import re
 from collections.abc import Callable
@@ -11,29 +11,32 @@ from pytest_django import Settings
 
 from importers.audit import Actor
 from importers.forwarding import control
+from importers.forwarding.retry import retry
 from importers.forwarding.send import send_next
 from importers.local_persona import IMPORT, LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Import
 from tests.support.attestations import submit
-from tests.support.forwarding import forward
+from tests.support.batches import OWNER, keys, sends, the_only
+from tests.support.forwarding import forward, time_passes
 
 pytestmark = pytest.mark.django_db
 Make = Callable[..., Import]
+State = Batch.State
 
 
 @pytest.fixture
 def sent(make_draft: Make, known_list: FaceList, actor: Actor, settings: Settings) -> Import:
-    """Four images in two batches, neither of them sent yet."""
+    """An import of two batches with two images each, none sent yet."""
     settings.BATCH_MAX_IMAGES = 2
     return submit(make_draft(known_list, 4), actor)
 
 
-def actions() -> list[str]:
+def newest_actions() -> list[str]:
     return list(AuditEvent.objects.order_by("-pk").values_list("action", flat=True))
 
 
-class TestPausing:
-    def test_nothing_more_is_sent_but_what_is_at_persona_is_followed(
+class TestPause:
+    def test_pause_stops_sending_but_not_polling(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         assert send_next("a worker")
@@ -48,9 +51,7 @@ class TestPausing:
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
-    def test_who_paused_it_and_when_stands_on_every_page_until_it_is_resumed(
-        self, signed_in: Client, sent: Import
-    ) -> None:
+    def test_every_page_shows_who_paused_and_when(self, signed_in: Client, sent: Import) -> None:
         signed_in.post(reverse("forwarding_pause"))
         for address in ("/", "/lists/", f"/imports/{sent.pk}/"):
             html = signed_in.get(address).content.decode()
@@ -58,14 +59,20 @@ class TestPausing:
         signed_in.post(reverse("forwarding_resume"))
         assert "paused" not in signed_in.get(f"/imports/{sent.pk}/").content.decode()
 
-    def test_each_act_is_written_once(self, db: None, actor: Actor) -> None:
-        for act in (control.resume, control.pause, control.pause, control.resume, control.resume):
-            act(actor)
-        assert actions() == ["forwarding.resumed", "forwarding.paused"]
+    def test_pause_and_resume_are_recorded_once_each(self, db: None, actor: Actor) -> None:
+        for action in (
+            control.resume,
+            control.pause,
+            control.pause,
+            control.resume,
+            control.resume,
+        ):
+            action(actor)
+        assert newest_actions() == ["forwarding.resumed", "forwarding.paused"]
 
 
-class TestCanceling:
-    def test_what_was_sent_is_said_to_be_sent_and_the_rest_never_is(
+class TestCancel:
+    def test_cancel_reports_what_was_already_sent(
         self, signed_in: Client, sent: Import, persona: LocalPersona
     ) -> None:
         assert send_next("a worker")
@@ -80,7 +87,7 @@ class TestCanceling:
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
-    def test_an_import_of_which_nothing_was_sent_is_canceled_as_a_whole(
+    def test_cancel_of_unsent_import_cancels_it_all(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         assert control.cancel_unsent(sent, actor) == 2
@@ -88,9 +95,9 @@ class TestCanceling:
         assert persona.ledger() == []
         sent.refresh_from_db()
         assert sent.state == Import.State.CANCELED
-        assert "import.canceled" in actions()
+        assert "import.canceled" in newest_actions()
 
-    def test_a_batch_that_may_have_arrived_is_not_canceled(
+    def test_cancel_skips_a_batch_in_doubt(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         persona.faults.inject("drop_made", 1, IMPORT)
@@ -98,7 +105,7 @@ class TestCanceling:
         assert control.cancel_unsent(sent, actor) == 1
         assert sent.batches.get(number=1).state == Batch.State.UNKNOWN
 
-    def test_refused_batches_are_given_up_and_the_import_ends(
+    def test_cancel_of_refused_batches_ends_the_import(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         persona.faults.inject("unprocessable", 1, IMPORT)
@@ -110,11 +117,86 @@ class TestCanceling:
         assert sent.state == Import.State.COMPLETED
         assert sorted(sent.batches.values_list("state", flat=True)) == ["canceled", "done"]
 
-    def test_where_all_was_sent_it_says_so_and_writes_nothing(
+    def test_late_cancel_changes_nothing(
         self, signed_in: Client, officer: User, sent: Import, persona: LocalPersona
     ) -> None:
         forward()
-        before = actions()
+        before = newest_actions()
         page = signed_in.post(reverse("import_cancel", args=[sent.pk]), follow=True)
         assert "every batch was sent already" in page.content.decode()
-        assert actions() == before
+        assert newest_actions() == before
+
+
+class TestRetry:
+    @pytest.mark.parametrize("problem", ["seal_broken", "key_reused", "importer_taken"])
+    def test_retry_in_doubt_starts_recovery(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        actor: Actor,
+        problem: str,
+    ) -> None:
+        persona.faults.inject("drop_made")
+        sent = make_import(known_list)
+        send_next(OWNER)
+        key = the_only(sent).idempotency_key
+        sent.batches.update(state=State.FAILED, problem=problem)
+        Import.objects.update(state=Import.State.NEEDS_ATTENTION)
+        assert retry(sent, actor) == 1
+        batch = the_only(sent)
+        assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+        assert (batch.may_have_arrived, batch.idempotency_key) == (True, key)
+        assert AuditEvent.objects.get(action="import.retried").details == {"batches": 1}
+        sent.refresh_from_db()
+        assert sent.state == Import.State.FORWARDING
+        time_passes()
+        forward()
+        assert the_only(sent).state == State.DONE
+        assert len(sends(persona)) == 1
+
+    def test_retry_sends_only_failed_batches(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        actor: Actor,
+        settings: Settings,
+    ) -> None:
+        settings.BATCH_MAX_IMAGES = 1
+        persona.faults.inject("unprocessable")
+        sent = make_import(known_list)
+        forward()
+        assert retry(sent, actor) == 1
+        sent.refresh_from_db()
+        assert sent.state == Import.State.FORWARDING
+        forward()
+        sent.refresh_from_db()
+        assert sent.state == Import.State.COMPLETED
+        assert len(sends(persona)) == 4
+        assert len(set(keys(persona))) == 4
+        assert len({file.sha256 for entry in persona.ledger() for file in entry.files}) == 3
+        batch = sent.batches.get(number=1)
+        assert (batch.state, batch.attempts, batch.problem) == (State.DONE, 1, "")
+
+    def test_retry_is_in_the_audit_trail(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
+    ) -> None:
+        persona.faults.inject("unprocessable")
+        sent = make_import(known_list)
+        forward()
+        retry(sent, actor)
+        event = AuditEvent.objects.get(action="import.retried")
+        assert (event.actor, event.object_id) == (actor.user, str(sent.pk))
+        assert event.details == {"batches": 1}
+
+    def test_retry_of_one_import_leaves_others_alone(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
+    ) -> None:
+        persona.faults.inject("unprocessable", times=2)
+        one, other = make_import(known_list), make_import(known_list, first_seed=10)
+        forward()
+        assert retry(one, actor) == 1
+        assert the_only(other).state == State.FAILED
+        other.refresh_from_db()
+        assert other.state == Import.State.NEEDS_ATTENTION

@@ -1,4 +1,4 @@
-"""A database that was restored from a backup sends nothing twice."""
+"""After a database is restored from a backup, nothing is sent twice."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def restored(sent: Import) -> Callable[[], None]:
-    """Brings the batches back to what the backup holds."""
+    """Restores the batches as they were before anything was sent."""
     rows: list[Any] = list(Batch.objects.values())
 
     def restore() -> None:
@@ -37,13 +37,13 @@ def restored(sent: Import) -> Callable[[], None]:
 
 
 def after_restore(moment: datetime | None = None) -> str:
-    said = StringIO()
+    output = StringIO()
     backup_from = (moment or datetime.now(UTC) - HOUR_AGO).isoformat()
-    call_command("after_restore", "--backup-from", backup_from, stdout=said)
-    return said.getvalue()
+    call_command("after_restore", "--backup-from", backup_from, stdout=output)
+    return output.getvalue()
 
 
-def imported(persona: LocalPersona) -> list[str]:
+def imported_hashes(persona: LocalPersona) -> list[str]:
     return sorted(file.sha256 for entry in persona.ledger() for file in entry.files)
 
 
@@ -52,16 +52,14 @@ def own_importer(persona: LocalPersona, batch: Batch) -> str:
     return next(row.importer_id for row in persona.ledger() if row.files[0].sha256 == sha256)
 
 
-def test_what_was_not_sent_since_is_looked_for_and_sent_under_a_new_key(
-    persona: LocalPersona, sent: Import
-) -> None:
+def test_unsent_batches_get_new_keys_after_restore(persona: LocalPersona, sent: Import) -> None:
     assert "before they are sent: 3\n" in after_restore()
     assert states_of(sent) == [State.UNKNOWN] * 3
     batch = sent.batches.all()[0]
     assert batch.first_sent_at
     assert batch.tried_until
-    looked_back = batch.tried_until - batch.first_sent_at
-    assert HOUR_AGO <= looked_back < HOUR_AGO + timedelta(minutes=1)
+    window = batch.tried_until - batch.first_sent_at
+    assert HOUR_AGO <= window < HOUR_AGO + timedelta(minutes=1)
     keys = set(sent.batches.values_list("idempotency_key", flat=True))
     forward()
     assert states_of(sent) == [State.DONE] * 3
@@ -69,7 +67,7 @@ def test_what_was_not_sent_since_is_looked_for_and_sent_under_a_new_key(
     assert keys.isdisjoint(sent.batches.values_list("idempotency_key", flat=True))
 
 
-def test_what_was_sent_since_is_sent_no_second_time_and_a_person_says_which_is_which(
+def test_batches_sent_since_backup_need_a_person(
     persona: LocalPersona, sent: Import, restored: Callable[[], None], actor: Actor
 ) -> None:
     forward()
@@ -88,7 +86,7 @@ def test_what_was_sent_since_is_sent_no_second_time_and_a_person_says_which_is_w
     assert every_image_is_there_once(persona, sent)
 
 
-def test_the_importer_of_an_import_that_the_backup_does_not_hold_is_not_adopted(
+def test_importer_not_in_the_backup_is_not_adopted(
     persona: LocalPersona,
     make_draft: Callable[..., Import],
     known_list: FaceList,
@@ -109,20 +107,20 @@ def test_the_importer_of_an_import_that_the_backup_does_not_hold_is_not_adopted(
     reconcile.decide(batch, "", actor)
     forward()
     assert sent.batches.get(number=1).state == State.DONE
-    assert len(imported(persona)) == 2
+    assert len(imported_hashes(persona)) == 2
 
 
-def test_a_batch_that_persona_refused_is_looked_for_when_a_person_tries_it_again(
+def test_retry_after_restore_starts_recovery(
     persona: LocalPersona, sent: Import, restored: Callable[[], None], actor: Actor
 ) -> None:
-    """It may have been tried again, and taken, after the backup."""
+    """A person may have retried it after the backup, and Persona may have accepted it."""
     persona.faults.inject("unprocessable", times=3)
     forward()
-    after = list(Batch.objects.values())
+    refused = list(Batch.objects.values())
     retry(sent, actor)
     forward()
-    assert len(imported(persona)) == 3
-    for row in after:
+    assert len(imported_hashes(persona)) == 3
+    for row in refused:
         Batch.objects.filter(pk=row["id"]).update(**row)
     Worker.objects.all().delete()
     after_restore()
@@ -130,12 +128,10 @@ def test_a_batch_that_persona_refused_is_looked_for_when_a_person_tries_it_again
     retry(sent, actor)
     forward()
     assert set(sent.batches.values_list("problem", flat=True)) == {"ambiguous"}
-    assert len(imported(persona)) == 3
+    assert len(imported_hashes(persona)) == 3
 
 
-def test_what_is_at_persona_is_followed_and_what_was_canceled_stays_so(
-    persona: LocalPersona, sent: Import
-) -> None:
+def test_restore_keeps_importing_and_canceled_batches(persona: LocalPersona, sent: Import) -> None:
     worker.step("a worker")
     sent.batches.filter(number=3).update(state=State.CANCELED)
     assert "before they are sent: 1\n" in after_restore()
@@ -144,14 +140,14 @@ def test_what_is_at_persona_is_followed_and_what_was_canceled_stays_so(
     assert states_of(sent)[0] == State.DONE
 
 
-def test_it_is_told_in_the_audit_trail_and_drafts_are_named(
+def test_restore_is_in_the_audit_trail(
     sent: Import, make_draft: Callable[..., Import], known_list: FaceList
 ) -> None:
     make_draft(known_list, first_seed=90)
     moment = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
     assert "Drafts: 1. Before" in after_restore(moment)
-    told = AuditEvent.objects.get(action="database.restored").details
-    assert told == {"backup_from": "2026-11-23 03:00:00+00:00", "batches": 3}
+    recorded = AuditEvent.objects.get(action="database.restored").details
+    assert recorded == {"backup_from": "2026-11-23 03:00:00+00:00", "batches": 3}
 
 
 @pytest.mark.parametrize(
@@ -162,13 +158,13 @@ def test_it_is_told_in_the_audit_trail_and_drafts_are_named(
         ("2999-01-01T00:00Z", "--backup-from lies in the future."),
     ],
 )
-def test_a_moment_that_cannot_be_is_refused(sent: Import, value: str, reason: str) -> None:
+def test_invalid_backup_time_is_refused(sent: Import, value: str, reason: str) -> None:
     with pytest.raises(CommandError, match=reason.replace("(", r"\(")):
         call_command("after_restore", "--backup-from", value)
     assert states_of(sent) == [State.QUEUED] * 3
 
 
-def test_it_is_refused_while_a_worker_runs(sent: Import) -> None:
+def test_restore_is_refused_while_a_worker_runs(sent: Import) -> None:
     worker.show_alive("a worker")
     with pytest.raises(CommandError, match="stop every worker first"):
         after_restore()

@@ -1,11 +1,9 @@
-"""Our share of Persona's rate limit, which all workers take from one row."""
+"""The rate budget: our share of Persona's rate limit, reserved from one row by all workers."""
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import connection as database
 from django.db.models.functions import Now
 from pytest_django import Settings
 
@@ -17,73 +15,75 @@ from importers.pacing import Share
 from importers.persona.answers import RateLimit
 from tests.support.attestations import submit
 from tests.support.forwarding import forward, share_is_used, tick
+from tests.support.threads import at_once
 
 LOCAL, SANDBOX = Environment.LOCAL, Environment.SANDBOX
 AT_ONCE = timedelta()
 pytestmark = pytest.mark.django_db
 
 
-def take(times: int) -> list[bool]:
-    """Whether each of so many requests was let through."""
+def reserve(times: int) -> list[bool]:
+    """Reserve so many requests, and return for each of them whether it may be made now."""
     return [pacing.take(LOCAL) == AT_ONCE for _ in range(times)]
 
 
 def about(seconds: float, wait: timedelta) -> bool:
+    """Return True if the wait is at most this long, and at most a second shorter."""
     return timedelta(seconds=seconds - 1) < wait <= timedelta(seconds=seconds)
 
 
-class TestOurShare:
-    def test_is_half_of_300_a_minute(self) -> None:
+class TestBudget:
+    def test_budget_is_half_of_300_requests_a_minute(self) -> None:
         assert pacing.share(LOCAL) == Share(taken=0, allowed=150, limit=300)
-        assert take(151) == [True] * 150 + [False]
+        assert reserve(151) == [True] * 150 + [False]
         assert pacing.share(LOCAL) == Share(taken=150, allowed=150, limit=300)
 
-    def test_once_taken_waits_until_a_minute_has_passed(self, settings: Settings) -> None:
+    def test_reservations_expire_after_a_minute(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
-        assert take(3) == [True] * 3
+        assert reserve(3) == [True] * 3
         assert about(60.1, pacing.take(LOCAL))
         share_is_used(3, seconds_ago=50)
         assert about(10.1, pacing.take(LOCAL))
         share_is_used(3, seconds_ago=62)
         assert pacing.share(LOCAL).taken == 0
-        assert take(4) == [True, True, True, False]
+        assert reserve(4) == [True, True, True, False]
 
-    def test_is_never_passed_in_whatever_60_seconds(self, settings: Settings) -> None:
-        """A minute that begins with little and ends with much leaves little for the next."""
+    def test_budget_holds_in_any_60_seconds(self, settings: Settings) -> None:
+        """Requests made late in one minute reduce the budget of the next."""
         settings.PERSONA_RATE_SHARE = 0.1
-        take(1)
+        reserve(1)
         PersonaLine.objects.update(recent={tick(55): 1, tick(5): 29})
-        assert take(1) == [False]
+        assert reserve(1) == [False]
         PersonaLine.objects.update(recent={tick(62): 1, tick(12): 29})
-        assert take(2) == [True, False]
+        assert reserve(2) == [True, False]
 
-    def test_counts_what_another_worker_took_a_moment_later(self, settings: Settings) -> None:
-        """While this one waited for the row."""
+    def test_budget_counts_other_workers_reservations(self, settings: Settings) -> None:
+        """The other worker reserved while this one waited for the row."""
         settings.PERSONA_RATE_SHARE = 0.01
-        take(1)
+        reserve(1)
         share_is_used(3, seconds_ago=-2)
-        assert take(1) == [False]
+        assert reserve(1) == [False]
 
-    def test_is_not_held_up_by_a_clock_that_was_put_back(self, settings: Settings) -> None:
+    def test_budget_survives_a_clock_set_back(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
-        take(1)
+        reserve(1)
         share_is_used(3, seconds_ago=-3600)
-        assert take(4) == [True, True, True, False]
+        assert reserve(4) == [True, True, True, False]
 
-    def test_is_never_less_than_one_request(self, settings: Settings) -> None:
+    def test_budget_is_at_least_one_request(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
         pacing.take(LOCAL)
         pacing.learn(LOCAL, RateLimit(limit=20, remaining=19, reset_seconds=60))
         share_is_used(0)
-        assert take(2) == [True, False]
+        assert reserve(2) == [True, False]
 
-    def test_is_the_environment_s_own(self, settings: Settings) -> None:
+    def test_each_environment_has_its_own_budget(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
-        take(4)
+        reserve(4)
         assert pacing.take(SANDBOX) == AT_ONCE
         assert (pacing.share(LOCAL).taken, pacing.share(SANDBOX).taken) == (3, 1)
 
-    def test_holds_on_the_wire(
+    def test_no_request_is_made_beyond_the_budget(
         self,
         persona: LocalPersona,
         make_draft: Callable[..., Import],
@@ -97,96 +97,41 @@ class TestOurShare:
         assert len(persona.requests()) == 3
 
 
-class TestARequestThatWasNotMade:
-    def test_is_given_back(self) -> None:
-        take(3)
+class TestRelease:
+    def test_request_that_was_not_made_is_released(self) -> None:
+        reserve(3)
         pacing.give_back(LOCAL)
         assert pacing.share(LOCAL).taken == 2
 
-    def test_is_given_back_where_none_was_taken(self) -> None:
+    def test_release_without_reservation_does_nothing(self) -> None:
         pacing.give_back(LOCAL)
         assert pacing.share(LOCAL).taken == 0
 
 
-class TestThePartForPolls:
+class TestReserveForPolls:
     @pytest.mark.parametrize(("share", "to_send"), [(0.01, 2), (0.1, 29), (0.5, 147), (1, 294)])
-    def test_is_a_fiftieth_that_sending_leaves(
+    def test_sending_leaves_a_fiftieth_to_polls(
         self, settings: Settings, share: float, to_send: int
     ) -> None:
         settings.PERSONA_RATE_SHARE = share
         sent = [pacing.take(LOCAL, to_send=True) == AT_ONCE for _ in range(to_send + 1)]
         assert sent == [True] * to_send + [False]
-        assert take(1) == [True]
+        assert reserve(1) == [True]
 
-    def test_leaves_sending_one_request_at_least(self, settings: Settings) -> None:
+    def test_sending_gets_at_least_one_request(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 0.01
         PersonaLine.objects.create(environment=LOCAL, limit=20)
         assert pacing.take(LOCAL, to_send=True) == AT_ONCE
 
 
-class TestWhatPersonaTells:
-    def test_of_the_limit_is_the_measure_of_our_share(self) -> None:
+class TestPersonasLimit:
+    def test_budget_follows_personas_limit(self) -> None:
         pacing.take(LOCAL)
         pacing.learn(LOCAL, RateLimit(limit=8, remaining=7, reset_seconds=53))
         assert pacing.share(LOCAL) == Share(taken=1, allowed=4, limit=8)
-        assert take(4) == [True, True, True, False]
+        assert reserve(4) == [True, True, True, False]
 
-    @pytest.mark.parametrize(("remaining", "let_through"), [(151, True), (150, True), (149, False)])
-    def test_of_less_than_15_percent_left_stops_us(self, remaining: int, let_through: bool) -> None:
-        pacing.take(LOCAL)
-        pacing.learn(LOCAL, RateLimit(limit=1000, remaining=remaining, reset_seconds=53))
-        assert take(1) == [let_through]
-
-    def test_of_too_little_left_stops_us_until_the_reset(self) -> None:
-        pacing.take(LOCAL)
-        pacing.learn(LOCAL, RateLimit(limit=100, remaining=3, reset_seconds=53))
-        assert about(53, pacing.take(LOCAL))
-        PersonaLine.objects.update(resets_at=Now())
-        assert pacing.take(LOCAL) == AT_ONCE
-
-    def test_of_too_little_left_takes_nothing_from_our_share(self) -> None:
-        pacing.take(LOCAL)
-        pacing.learn(LOCAL, RateLimit(limit=100, remaining=3, reset_seconds=53))
-        take(5)
-        assert pacing.share(LOCAL).taken == 1
-
-    def test_of_nothing_left_stops_also_those_to_whom_all_of_it_belongs(
-        self, settings: Settings
-    ) -> None:
-        settings.PERSONA_RATE_SHARE = 1.0
-        pacing.take(LOCAL)
-        pacing.learn(LOCAL, RateLimit(limit=100, remaining=0, reset_seconds=53))
-        assert about(53, pacing.take(LOCAL))
-        PersonaLine.objects.update(resets_at=Now())
-        assert pacing.take(LOCAL) == AT_ONCE
-
-    def test_in_answers_that_overtook_each_other_is_the_least_until_the_reset(self) -> None:
-        pacing.take(LOCAL)
-        for remaining in (80, 20, 50):
-            pacing.learn(LOCAL, RateLimit(limit=100, remaining=remaining, reset_seconds=53))
-        assert PersonaLine.objects.get().remaining == 20
-        PersonaLine.objects.update(resets_at=Now())
-        pacing.learn(LOCAL, RateLimit(limit=100, remaining=99, reset_seconds=60))
-        assert PersonaLine.objects.get().remaining == 99
-
-    @pytest.mark.parametrize("remaining", [14, 1])
-    def test_stops_nobody_to_whom_all_of_it_belongs(
-        self, settings: Settings, remaining: int
-    ) -> None:
-        settings.PERSONA_RATE_SHARE = 1.0
-        pacing.take(LOCAL)
-        pacing.learn(LOCAL, RateLimit(limit=100, remaining=remaining, reset_seconds=53))
-        assert take(100) == [True] * 99 + [False]
-
-    def test_in_nonsense_numbers_does_no_harm(self) -> None:
-        pacing.take(LOCAL)
-        pacing.learn(LOCAL, RateLimit(limit=0, remaining=-5, reset_seconds=-9))
-        line = PersonaLine.objects.get()
-        assert (line.limit, line.remaining) == (1, 0)
-        share_is_used(0)
-        assert take(2) == [True, False]
-
-    def test_on_every_answer_is_what_we_go_by(
+    def test_limit_is_read_from_every_answer(
         self,
         make_draft: Callable[..., Import],
         face_list: FaceList,
@@ -203,13 +148,66 @@ class TestWhatPersonaTells:
             assert len(persona.requests()) == 6
         assert pacing.share(LOCAL) == Share(taken=6, allowed=6, limit=12)
 
-    def test_before_our_first_request_is_not_needed(self) -> None:
+    def test_limit_is_ignored_before_the_first_request(self) -> None:
         pacing.learn(LOCAL, RateLimit(limit=8, remaining=7, reset_seconds=53))
         assert pacing.share(LOCAL).limit == 300
 
+    def test_nonsense_limit_allows_one_request(self) -> None:
+        pacing.take(LOCAL)
+        pacing.learn(LOCAL, RateLimit(limit=0, remaining=-5, reset_seconds=-9))
+        gateway = PersonaLine.objects.get()
+        assert (gateway.limit, gateway.remaining) == (1, 0)
+        share_is_used(0)
+        assert reserve(2) == [True, False]
 
-class TestAPause:
-    def test_stops_every_request_until_it_ends(self) -> None:
+    @pytest.mark.parametrize(("remaining", "let_through"), [(151, True), (150, True), (149, False)])
+    def test_requests_stop_below_15_percent_remaining(
+        self, remaining: int, let_through: bool
+    ) -> None:
+        pacing.take(LOCAL)
+        pacing.learn(LOCAL, RateLimit(limit=1000, remaining=remaining, reset_seconds=53))
+        assert reserve(1) == [let_through]
+
+    def test_requests_wait_for_the_reset(self) -> None:
+        pacing.take(LOCAL)
+        pacing.learn(LOCAL, RateLimit(limit=100, remaining=3, reset_seconds=53))
+        assert about(53, pacing.take(LOCAL))
+        PersonaLine.objects.update(resets_at=Now())
+        assert pacing.take(LOCAL) == AT_ONCE
+
+    def test_refused_reservation_uses_no_budget(self) -> None:
+        pacing.take(LOCAL)
+        pacing.learn(LOCAL, RateLimit(limit=100, remaining=3, reset_seconds=53))
+        reserve(5)
+        assert pacing.share(LOCAL).taken == 1
+
+    def test_lowest_remaining_counts_until_the_reset(self) -> None:
+        pacing.take(LOCAL)
+        for remaining in (80, 20, 50):
+            pacing.learn(LOCAL, RateLimit(limit=100, remaining=remaining, reset_seconds=53))
+        assert PersonaLine.objects.get().remaining == 20
+        PersonaLine.objects.update(resets_at=Now())
+        pacing.learn(LOCAL, RateLimit(limit=100, remaining=99, reset_seconds=60))
+        assert PersonaLine.objects.get().remaining == 99
+
+    @pytest.mark.parametrize("remaining", [14, 1])
+    def test_share_of_one_has_no_floor(self, settings: Settings, remaining: int) -> None:
+        settings.PERSONA_RATE_SHARE = 1.0
+        pacing.take(LOCAL)
+        pacing.learn(LOCAL, RateLimit(limit=100, remaining=remaining, reset_seconds=53))
+        assert reserve(100) == [True] * 99 + [False]
+
+    def test_share_of_one_waits_when_none_remain(self, settings: Settings) -> None:
+        settings.PERSONA_RATE_SHARE = 1.0
+        pacing.take(LOCAL)
+        pacing.learn(LOCAL, RateLimit(limit=100, remaining=0, reset_seconds=53))
+        assert about(53, pacing.take(LOCAL))
+        PersonaLine.objects.update(resets_at=Now())
+        assert pacing.take(LOCAL) == AT_ONCE
+
+
+class TestOpenBreaker:
+    def test_open_breaker_stops_every_request(self) -> None:
         pacing.take(LOCAL)
         PersonaLine.objects.update(paused_until=Now() + timedelta(seconds=40))
         assert about(40, pacing.take(LOCAL))
@@ -217,32 +215,17 @@ class TestAPause:
         PersonaLine.objects.update(paused_until=Now())
         assert pacing.take(LOCAL) == AT_ONCE
 
-    def test_stops_also_those_to_whom_all_of_it_belongs(self, settings: Settings) -> None:
+    def test_open_breaker_stops_a_share_of_one(self, settings: Settings) -> None:
         settings.PERSONA_RATE_SHARE = 1.0
         pacing.take(LOCAL)
         PersonaLine.objects.update(paused_until=Now() + timedelta(seconds=40))
-        assert take(1) == [False]
+        assert reserve(1) == [False]
 
 
 @pytest.mark.django_db(transaction=True)
-class TestManyThreads:
-    def test_together_never_take_more_than_the_share(self, settings: Settings) -> None:
-        settings.PERSONA_RATE_SHARE = 0.1
-        start = threading.Barrier(40)
-        let_through: list[bool] = []
-
-        def work() -> None:
-            try:
-                start.wait(10)
-                let_through.append(pacing.take(LOCAL) == AT_ONCE)
-            finally:
-                database.close()
-
-        threads = [threading.Thread(target=work) for _ in range(40)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        assert (let_through.count(True), let_through.count(False)) == (30, 10)
-        assert pacing.share(LOCAL).taken == 30
-        assert PersonaLine.objects.count() == 1
+def test_concurrent_reservations_keep_the_budget(settings: Settings) -> None:
+    settings.PERSONA_RATE_SHARE = 0.1
+    let_through = at_once(40, lambda name: pacing.take(LOCAL) == AT_ONCE)
+    assert (let_through.count(True), let_through.count(False)) == (30, 10)
+    assert pacing.share(LOCAL).taken == 30
+    assert PersonaLine.objects.count() == 1

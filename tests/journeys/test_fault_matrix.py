@@ -32,11 +32,11 @@ from importers.local_persona.answers import Answer, error
 from importers.local_persona.faults import Kind, Stage
 from importers.models import Batch, Environment, FaceList, Import
 from importers.persona.client import Client, ImageFile
-from tests.forwarding.test_sending import the_lease_runs_out
-from tests.persona.test_client import reset
 from tests.support.attestations import submit
+from tests.support.batches import lease_runs_out
 from tests.support.forwarding import Clock, forward, time_passes
 from tests.support.pictures import draw
+from tests.support.scripted_persona import reset
 
 State = Batch.State
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -533,7 +533,7 @@ def test_a_lease_and_our_share_end_by_the_database_s_clock_when_ours_jumps(
     assert claim(OWNER) is None
     assert not pacing.take(Environment.LOCAL)
     assert pacing.share(Environment.LOCAL).taken == taken + 1
-    the_lease_runs_out()
+    lease_runs_out()
     assert send_next(OWNER)
     assert world.holds()
     forward()

@@ -1,4 +1,4 @@
-"""The worker as it really runs: a process of its own, told to stop or killed at its work."""
+"""The worker as a process of its own: what it does, and how it stops or is killed."""
 
 import signal
 import subprocess
@@ -29,14 +29,14 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 class Hold:
-    """Persona has a request in hand, until it is let go."""
+    """Holds each request at Persona until `release` is set."""
 
     def __init__(self) -> None:
-        self.taken, self.let_go = threading.Event(), threading.Event()
+        self.received, self.release = threading.Event(), threading.Event()
 
     def __call__(self, seconds: float) -> None:
-        self.taken.set()
-        self.let_go.wait(PATIENCE_SECONDS)
+        self.received.set()
+        self.release.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def persona(settings: Settings, hold: Hold) -> Iterator[LocalPersona]:
         settings.PERSONA_BASE_URL = server.url
         settings.PERSONA_IS_LOCAL = True
         yield server
-        hold.let_go.set()
+        hold.release.set()
 
 
 @pytest.fixture
 def start(persona: LocalPersona, media: Path) -> Iterator[Start]:
-    """Starts `manage.py forward` beside the test, on its database, its images, its Persona."""
+    """Starts `manage.py forward` with the database, the images and the Persona of the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -75,9 +75,10 @@ def start(persona: LocalPersona, media: Path) -> Iterator[Start]:
             process.kill()
 
 
-def ended(process: subprocess.Popen[str]) -> int:
-    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    assert "Traceback" not in said, said
+def exit_code(process: subprocess.Popen[str]) -> int:
+    """Wait until the process ends without a traceback, and return its exit code."""
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert "Traceback" not in output, output
     return process.returncode
 
 
@@ -85,53 +86,53 @@ def ended(process: subprocess.Popen[str]) -> int:
 def sent(
     make_draft: Callable[..., Import], known_list: FaceList, actor: Actor, settings: Settings
 ) -> Import:
-    """An import of three batches that waits for the worker."""
+    """An import of three batches, ready to be sent."""
     settings.BATCH_MAX_IMAGES = 2
     return submit(make_draft(known_list, images=6), actor)
 
 
 class TestOnce:
-    def test_sends_one_batch_and_returns(
+    def test_once_sends_one_batch_and_ends(
         self, persona: LocalPersona, sent: Import, start: Start
     ) -> None:
-        assert ended(start("--once")) == 0
+        assert exit_code(start("--once")) == 0
         assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
         assert len(persona.ledger()) == 1
 
-    def test_polls_what_is_due(self, persona: LocalPersona, sent: Import, start: Start) -> None:
-        assert ended(start("--once")) == 0
+    def test_once_polls_a_batch_that_is_due(
+        self, persona: LocalPersona, sent: Import, start: Start
+    ) -> None:
+        assert exit_code(start("--once")) == 0
         Batch.objects.filter(state=State.IMPORTING).update(next_attempt_at=Now())
-        assert ended(start("--once")) == 0
+        assert exit_code(start("--once")) == 0
         assert states_of(sent) == [State.DONE, State.DONE, State.QUEUED]
 
 
 class TestDrain:
-    def test_returns_when_every_batch_has_ended(
+    def test_drain_ends_when_every_batch_has_ended(
         self, persona: LocalPersona, sent: Import, start: Start
     ) -> None:
-        assert ended(start("--drain", "--threads", "4")) == 0
+        assert exit_code(start("--drain", "--threads", "4")) == 0
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
         assert every_image_is_there_once(persona, sent)
-        assert not Worker.objects.exists(), "a worker that ended well is not seen any more"
+        assert not Worker.objects.exists(), "a worker that ended normally is no longer listed"
         assert list(audit.breaks()) == []
 
-    def test_returns_at_once_where_there_is_nothing_to_do(
-        self, persona: LocalPersona, start: Start
-    ) -> None:
-        assert ended(start("--drain")) == 0
+    def test_drain_ends_at_once_without_work(self, persona: LocalPersona, start: Start) -> None:
+        assert exit_code(start("--drain")) == 0
         assert [request.path for request in persona.requests()] == ["/api/v1/lists"]
 
-    def test_returns_also_where_a_batch_needs_a_person(
+    def test_drain_ends_if_a_batch_needs_a_person(
         self, persona: LocalPersona, sent: Import, start: Start
     ) -> None:
         persona.faults.inject("unprocessable")
-        assert ended(start("--drain", "--threads", "1")) == 0
+        assert exit_code(start("--drain", "--threads", "1")) == 0
         assert states_of(sent) == [State.FAILED, State.DONE, State.DONE]
         sent.refresh_from_db()
         assert sent.state == Import.State.NEEDS_ATTENTION
 
-    def test_goes_on_at_once_where_the_line_was_down_before(
+    def test_drain_tries_an_open_breaker_at_once(
         self, persona: LocalPersona, sent: Import, start: Start
     ) -> None:
         PersonaLine.objects.create(
@@ -139,12 +140,12 @@ class TestDrain:
             problem="key_refused",
             paused_until=Now() + timedelta(hours=1),
         )
-        assert ended(start("--drain")) == 0
+        assert exit_code(start("--drain")) == 0
         assert states_of(sent) == [State.DONE] * 3
 
 
-class TestWithoutAnOption:
-    def test_waits_for_work_and_takes_what_comes_later(
+class TestWithoutOptions:
+    def test_idle_worker_sends_a_new_import(
         self,
         persona: LocalPersona,
         hold: Hold,
@@ -155,20 +156,20 @@ class TestWithoutAnOption:
     ) -> None:
         persona.faults.inject("slow", where="GET /lists")
         process = start()
-        assert hold.taken.wait(PATIENCE_SECONDS)
-        hold.taken.clear()
-        hold.let_go.set()
+        assert hold.received.wait(PATIENCE_SECONDS)
+        hold.received.clear()
+        hold.release.set()
         persona.faults.inject("slow", where=IMPORT)
         submit(make_draft(known_list), actor)
-        assert hold.taken.wait(PATIENCE_SECONDS)
+        assert hold.received.wait(PATIENCE_SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert ended(process) == 0
+        assert exit_code(process) == 0
         assert len(persona.ledger()) == 1
 
 
-class TestBeingStopped:
+class TestStop:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_finishes_the_request_in_hand_and_begins_no_other(
+    def test_signal_finishes_only_the_request_in_hand(
         self,
         persona: LocalPersona,
         hold: Hold,
@@ -178,51 +179,51 @@ class TestBeingStopped:
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
         process = start("--threads", "1")
-        assert hold.taken.wait(PATIENCE_SECONDS)
+        assert hold.received.wait(PATIENCE_SECONDS)
         process.send_signal(number)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
         assert states_of(sent)[0] == State.SENDING
-        hold.let_go.set()
-        assert ended(process) == 0
+        hold.release.set()
+        assert exit_code(process) == 0
         assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
         (entry,) = persona.ledger()
         assert sent.batches.get(number=1).importer_id == entry.importer_id
 
-    def test_gives_back_the_batch_that_it_had_made_ready(
+    def test_stopping_worker_returns_prepared_batch(
         self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
         process = start("--threads", "1")
-        assert hold.taken.wait(PATIENCE_SECONDS)
+        assert hold.received.wait(PATIENCE_SECONDS)
         second = sent.batches.filter(number=2)
         while not second.filter(state=State.SENDING).exists():
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
-        hold.let_go.set()
-        assert ended(process) == 0
+        hold.release.set()
+        assert exit_code(process) == 0
         batch = second.get()
         assert (batch.state, batch.problem, batch.lease_until) == (State.QUEUED, "", None)
         assert (batch.may_have_arrived, batch.first_sent_at) == (False, None)
         assert len(persona.ledger()) == 1
         assert Batch.objects.filter(number=2).to_send().exists()
 
-    def test_while_it_waits_returns_at_once(
+    def test_waiting_worker_stops_at_once(
         self, persona: LocalPersona, hold: Hold, start: Start
     ) -> None:
-        hold.let_go.set()
+        hold.release.set()
         persona.faults.inject("slow", where="GET /lists")
         process = start()
-        assert hold.taken.wait(PATIENCE_SECONDS)
+        assert hold.received.wait(PATIENCE_SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert ended(process) == 0
+        assert exit_code(process) == 0
 
 
-class TestBeingKilled:
+class TestKill:
     @pytest.mark.parametrize(("fault", "made"), [("slow", 1), ("drop_unmade", 0)])
-    def test_in_the_middle_of_a_send_loses_and_doubles_nothing(
+    def test_kill_during_a_send_loses_nothing(
         self,
         persona: LocalPersona,
         hold: Hold,
@@ -233,15 +234,15 @@ class TestBeingKilled:
     ) -> None:
         persona.faults.inject(fault, where=IMPORT, seconds=1)
         process = start("--threads", "1")
-        assert hold.taken.wait(PATIENCE_SECONDS)
+        assert hold.received.wait(PATIENCE_SECONDS)
         process.kill()
         process.wait()
-        hold.let_go.set()
+        hold.release.set()
         batch = sent.batches.get(number=1)
         assert (batch.state, batch.attempts, batch.importer_id) == (State.SENDING, 1, "")
         assert len(persona.ledger()) == made
         Batch.objects.filter(state=State.SENDING).update(lease_until=Now())
-        assert ended(start("--drain")) == 0
+        assert exit_code(start("--drain")) == 0
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
         assert every_image_is_there_once(persona, sent)
@@ -250,23 +251,23 @@ class TestBeingKilled:
         assert len(under) == 3
         assert list(audit.breaks()) == []
 
-    def test_leaves_its_batch_alone_until_its_lease_has_run_out(
+    def test_killed_workers_batch_waits_for_lease_end(
         self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
         process = start("--threads", "1")
-        assert hold.taken.wait(PATIENCE_SECONDS)
+        assert hold.received.wait(PATIENCE_SECONDS)
         process.kill()
         process.wait()
-        hold.let_go.set()
-        assert ended(start("--once")) == 0
+        hold.release.set()
+        assert exit_code(start("--once")) == 0
         first, *others = states_of(sent)
         assert first == State.SENDING
         assert others.count(State.IMPORTING) == 1
 
 
-class TestAThreadThatBreaks:
-    def test_stops_the_worker_and_says_why(
+class TestBrokenThread:
+    def test_exception_in_a_thread_stops_the_worker(
         self, persona: LocalPersona, sent: Import, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: object) -> bool:
@@ -279,11 +280,11 @@ class TestAThreadThatBreaks:
 
 @pytest.mark.parametrize("threads", ["0", "-1"])
 @pytest.mark.parametrize("how", [[], ["--drain"], ["--once"]])
-def test_it_is_refused_with_no_thread_to_send(threads: str, how: list[str]) -> None:
+def test_worker_without_threads_is_refused(threads: str, how: list[str]) -> None:
     with pytest.raises(CommandError, match="--threads must be 1 or more"):
         call_command("forward", "--threads", threads, *how)
 
 
-def test_it_cannot_both_drain_and_do_one_step() -> None:
+def test_once_and_drain_together_are_refused() -> None:
     with pytest.raises(CommandError, match="not allowed with"):
         call_command("forward", "--once", "--drain")

@@ -1,0 +1,164 @@
+"""An ambiguous batch: what is shown to a person, and what the decision does."""
+
+from collections.abc import Callable
+
+import pytest
+
+from importers import audit
+from importers.audit import Actor
+from importers.forwarding.reconcile import NoSuchCandidate, decide
+from importers.forwarding.retry import retry
+from importers.local_persona import LocalPersona
+from importers.models import AuditEvent, Batch, Import
+from tests.support.batches import keys, sends, the_only
+from tests.support.forwarding import forward
+from tests.support.recovery import (
+    ImportByOthers,
+    forward_for_hours,
+    is_imported_once,
+    own_importers,
+    recover,
+)
+
+Make = Callable[..., Import]
+State = Batch.State
+pytestmark = pytest.mark.django_db
+
+
+class TestAmbiguousBatch:
+    def test_candidates_are_stored_for_a_person(
+        self, persona: LocalPersona, ambiguous: Batch
+    ) -> None:
+        assert (ambiguous.state, ambiguous.may_have_arrived) == (State.FAILED, True)
+        assert not ambiguous.look_first
+        assert "can't be told for sure which import" in ambiguous.problem_detail
+        assert Import.objects.get().state == Import.State.NEEDS_ATTENTION
+        ours, theirs = persona.ledger()
+        newest, oldest = ambiguous.candidates
+        assert (newest["id"], oldest["id"]) == (theirs.importer_id, ours.importer_id)
+        assert (oldest["status"], oldest["successful_count"]) == ("ready", 3)
+        assert (oldest["duplicate_count"], oldest["error_count"]) == (0, 0)
+        assert newest["successful_count"] == 1
+        assert newest["created_at"] >= oldest["created_at"] > "2026"
+
+    def test_ambiguous_batch_is_in_the_audit_trail(self, ambiguous: Batch) -> None:
+        event = AuditEvent.objects.get(action="batch.failed")
+        assert (event.actor_name, event.object_id) == ("worker", str(ambiguous.pk))
+        assert event.details == {"problem": "ambiguous"}
+
+    def test_retry_skips_an_ambiguous_batch(
+        self, persona: LocalPersona, ambiguous: Batch, actor: Actor
+    ) -> None:
+        assert retry(ambiguous.face_import, actor) == 0
+        forward()
+        after = Batch.objects.get(pk=ambiguous.pk)
+        assert (after.state, after.problem) == (State.FAILED, "ambiguous")
+        assert after.candidates == ambiguous.candidates
+        assert after.idempotency_key == ambiguous.idempotency_key
+        assert keys(persona).count(str(after.idempotency_key)) == 1
+
+
+class TestDecision:
+    def test_chosen_importer_is_adopted(
+        self, persona: LocalPersona, ambiguous: Batch, actor: Actor
+    ) -> None:
+        ours, _ = persona.ledger()
+        decide(ambiguous, ours.importer_id, actor)
+        batch = Batch.objects.get(pk=ambiguous.pk)
+        assert (batch.state, batch.importer_id) == (State.IMPORTING, ours.importer_id)
+        assert (batch.problem, batch.problem_detail, batch.candidates) == ("", "", [])
+        assert batch.face_import.state == Import.State.FORWARDING
+        forward()
+        assert is_imported_once(persona, batch.face_import)
+        batch.refresh_from_db()
+        assert (batch.successful_count, batch.duplicate_count) == (3, 0)
+        assert Import.objects.get().state == Import.State.COMPLETED
+        assert len(sends(persona)) == 2
+
+    def test_choosing_none_sends_under_a_new_key(
+        self, persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers, actor: Actor
+    ) -> None:
+        sent = in_doubt(made=False)
+        import_by_others(2)
+        recover()
+        batch = the_only(sent)
+        decide(batch, "", actor)
+        again = the_only(sent)
+        assert (again.state, again.idempotency_key) == (State.QUEUED, None)
+        assert (again.may_have_arrived, again.first_sent_at) == (False, None)
+        assert (again.problem, again.candidates) == ("", [])
+        forward()
+        assert is_imported_once(persona, sent)
+        assert str(batch.idempotency_key) != str(the_only(sent).idempotency_key)
+        sent.refresh_from_db()
+        assert sent.state == Import.State.COMPLETED
+
+    def test_decision_is_in_the_audit_trail(self, ambiguous: Batch, actor: Actor) -> None:
+        chosen = ambiguous.candidates[0]["id"]
+        decide(ambiguous, chosen, actor)
+        event = AuditEvent.objects.get(action="batch.decided")
+        assert (event.actor, event.object_id) == (actor.user, str(ambiguous.pk))
+        assert event.details == {"importer": chosen}
+        assert list(audit.breaks()) == []
+
+    @pytest.mark.parametrize("importer_id", ["mprt_of_someone_else", " ", "mprt_"])
+    def test_decision_for_unknown_importer_is_refused(
+        self, ambiguous: Batch, actor: Actor, importer_id: str
+    ) -> None:
+        with pytest.raises(NoSuchCandidate):
+            decide(ambiguous, importer_id, actor)
+        assert is_undecided(ambiguous)
+
+    def test_decision_for_adopted_importer_is_refused(
+        self, ambiguous: Batch, make_import: Make, actor: Actor
+    ) -> None:
+        other = the_only(make_import(first_seed=10))
+        chosen = ambiguous.candidates[0]["id"]
+        Batch.objects.filter(pk=other.pk).update(importer_id=chosen, state=State.DONE)
+        with pytest.raises(NoSuchCandidate):
+            decide(ambiguous, chosen, actor)
+        assert is_undecided(ambiguous)
+
+    @pytest.mark.parametrize("second", [0, 1, None])
+    @pytest.mark.parametrize("first", [0, None])
+    def test_second_decision_is_refused(
+        self, ambiguous: Batch, actor: Actor, first: int | None, second: int | None
+    ) -> None:
+        ids = [row["id"] for row in ambiguous.candidates]
+        decide(ambiguous, "" if first is None else ids[first], actor)
+        decided = Batch.objects.values().get(pk=ambiguous.pk)
+        with pytest.raises(NoSuchCandidate):
+            decide(ambiguous, "" if second is None else ids[second], actor)
+        assert Batch.objects.values().get(pk=ambiguous.pk) == decided
+        assert AuditEvent.objects.filter(action="batch.decided").count() == 1
+
+    @pytest.mark.parametrize("problem", ["refused", "seal_broken", "key_reused"])
+    def test_decision_on_unambiguous_batch_is_refused(
+        self, ambiguous: Batch, actor: Actor, problem: str
+    ) -> None:
+        Batch.objects.update(problem=problem)
+        with pytest.raises(NoSuchCandidate):
+            decide(ambiguous, "", actor)
+        assert the_only(ambiguous.face_import).state == State.FAILED
+
+    def test_two_decisions_complete_two_batches(
+        self, persona: LocalPersona, in_doubt: Make, actor: Actor
+    ) -> None:
+        both = [in_doubt(made=True), in_doubt(made=True, first_seed=10)]
+        forward_for_hours()
+        for sent in both:
+            decide(the_only(sent), own_importers(persona, sent)[0], actor)
+        forward()
+        assert [is_imported_once(persona, sent) for sent in both] == [True, True]
+        assert len(sends(persona)) == 2
+
+
+def is_undecided(batch: Batch) -> bool:
+    after = Batch.objects.get(pk=batch.pk)
+    same = (after.state, after.problem, after.candidates) == (
+        *(State.FAILED, "ambiguous"),
+        batch.candidates,
+    )
+    import_waits = after.face_import.state == Import.State.NEEDS_ATTENTION
+    recorded = AuditEvent.objects.filter(action="batch.decided").exists()
+    return same and import_waits and not recorded and after.importer_id == ""

@@ -1,0 +1,227 @@
+"""When a batch in doubt goes into recovery, and what follows."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+from pytest_django import Settings
+
+from importers import audit
+from importers.forwarding import reconcile
+from importers.forwarding.send import claim, send_next
+from importers.local_persona import IMPORT, LocalPersona
+from importers.models import AuditEvent, Batch, Import
+from tests.support.batches import OWNER, Meanwhile, keys, lease_runs_out, sends, the_only
+from tests.support.forwarding import forward, time_passes
+from tests.support.recovery import importer_requests, is_imported_once, recover
+
+Make = Callable[..., Import]
+State = Batch.State
+INDEX = "GET /importers"
+MADE = ["bad_gateway_made", "broken_json", "no_id"]
+pytestmark = pytest.mark.django_db
+
+
+class TestRepeatedServerError:
+    def test_missing_batch_is_sent_under_a_new_key(
+        self, persona: LocalPersona, make_import: Make
+    ) -> None:
+        persona.faults.inject("server_error")
+        sent = make_import()
+        recover(2)
+        batch = the_only(sent)
+        assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+        assert importer_requests(persona) == 0
+        recover()
+        batch = the_only(sent)
+        assert (batch.state, batch.problem) == (State.QUEUED, "not_arrived")
+        assert (batch.idempotency_key, batch.first_sent_at) == (None, None)
+        assert not batch.may_have_arrived
+        assert not batch.look_first
+        forward()
+        first, again, new = keys(persona)
+        assert first == again != new
+        assert is_imported_once(persona, sent)
+
+    def test_recovery_starts_after_a_minute(self, persona: LocalPersona, make_import: Make) -> None:
+        persona.faults.inject("server_error")
+        make_import()
+        recover()
+        assert send_next(OWNER)
+        Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(seconds=59))
+        assert not send_next(OWNER)
+        Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(seconds=1))
+        assert send_next(OWNER)
+        assert importer_requests(persona) == 1
+
+    @pytest.mark.parametrize("fault", MADE)
+    def test_arrived_batch_is_adopted_not_sent_again(
+        self, persona: LocalPersona, make_import: Make, fault: str
+    ) -> None:
+        persona.faults.inject(fault, times=2)
+        sent = make_import()
+        recover(3)
+        batch = the_only(sent)
+        assert (batch.state, batch.persona_status) == (State.IMPORTING, "ready")
+        assert (batch.problem, batch.problem_detail) == ("", "")
+        assert batch.accepted_at
+        assert not batch.look_first
+        forward()
+        assert len(sends(persona)) == 2
+        assert len(set(keys(persona))) == 1
+        assert is_imported_once(persona, sent)
+        sent.refresh_from_db()
+        assert sent.state == Import.State.COMPLETED
+
+    def test_recovery_is_in_the_audit_trail(self, persona: LocalPersona, make_import: Make) -> None:
+        persona.faults.inject("bad_gateway_made", times=2)
+        persona.faults.inject("server_error")
+        batch = the_only(make_import())
+        recover(4)
+        events = AuditEvent.objects.filter(actor_name="worker").order_by("pk")
+        assert {event.object_id for event in events} == {str(batch.pk)}
+        assert [(event.action, event.details.get("problem")) for event in events] == [
+            ("batch.unknown", "server_trouble"),
+            ("batch.unknown", "server_trouble"),
+            ("batch.queued", "not_arrived"),
+            ("batch.accepted", None),
+        ]
+        assert list(audit.breaks()) == []
+
+
+class TestConflict:
+    def test_conflict_is_sent_again_under_the_same_key(
+        self, persona: LocalPersona, make_import: Make
+    ) -> None:
+        persona.faults.inject("conflict")
+        sent = make_import()
+        recover()
+        batch = the_only(sent)
+        assert (batch.state, batch.problem, batch.look_first) == (State.UNKNOWN, "conflict", True)
+        recover()
+        batch = the_only(sent)
+        assert (batch.state, batch.problem, batch.look_first) == (State.UNKNOWN, "conflict", False)
+        forward()
+        assert keys(persona) == [str(batch.idempotency_key)] * 2
+        assert is_imported_once(persona, sent)
+
+    def test_conflict_with_expired_key_gets_a_new_key(
+        self, persona: LocalPersona, make_import: Make, settings: Settings
+    ) -> None:
+        persona.faults.inject("conflict")
+        sent = make_import()
+        recover()
+        settings.PERSONA_KEY_LIFE_HOURS = 0
+        recover()
+        assert the_only(sent).problem == "not_arrived"
+        forward()
+        assert len(set(keys(persona))) == 2
+        assert is_imported_once(persona, sent)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRequestInFlight:
+    @pytest.mark.parametrize(("fault", "requests"), [("slow", 1), ("drop_made", 2)])
+    def test_concurrent_sends_make_one_importer(
+        self,
+        persona: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        fault: str,
+        requests: int,
+    ) -> None:
+        """The first answer is late, or lost so that recovery finds the importer."""
+        sent = make_import()
+
+        def another_worker_sends_it() -> None:
+            meanwhile.does = lambda: None
+            lease_runs_out()
+            assert send_next("another")
+
+        persona.faults.inject(fault, where=IMPORT, seconds=1)
+        meanwhile.does = another_worker_sends_it
+        send_next("the slow one")
+        assert sends(persona)[1].status == 409
+        time_passes()
+        forward()
+        assert importer_requests(persona) == requests
+        assert len(set(keys(persona))) == 1
+        assert len(sends(persona)) == 2
+        assert is_imported_once(persona, sent)
+
+    def test_recovery_waits_for_a_concurrent_send(
+        self, persona: LocalPersona, meanwhile: Meanwhile, in_doubt: Make, make_import: Make
+    ) -> None:
+        sent = in_doubt(made=True)
+        other = make_import(first_seed=10)
+        Batch.objects.filter(face_import=other).update(next_attempt_at=Now() + timedelta(seconds=5))
+
+        def another_send_starts() -> None:
+            Batch.objects.filter(face_import=other).update(next_attempt_at=Now())
+            assert claim("another") == the_only(other)
+
+        persona.faults.inject("slow", where=INDEX)
+        meanwhile.does = another_send_starts
+        assert send_next(OWNER)
+        batch = the_only(sent)
+        assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+        assert batch.importer_id == ""
+
+
+class TestExpiredKey:
+    @pytest.mark.parametrize("made", [True, False])
+    def test_expired_key_is_never_used_again(
+        self, persona: LocalPersona, in_doubt: Make, made: bool
+    ) -> None:
+        sent = in_doubt(made=made)
+        forward()
+        assert len(set(keys(persona))) == len(sends(persona)) == (1 if made else 2)
+        assert is_imported_once(persona, sent)
+
+    @pytest.mark.parametrize(("hours", "requests"), [(1, 1), (24, 0)])
+    def test_key_expires_after_the_configured_hours(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        settings: Settings,
+        hours: int,
+        requests: int,
+    ) -> None:
+        settings.PERSONA_KEY_LIFE_HOURS = hours
+        persona.faults.inject("drop_made")
+        sent = make_import()
+        recover()
+        Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(minutes=59))
+        recover()
+        assert (importer_requests(persona), len(sends(persona))) == (requests, 2 - requests)
+        forward()
+        assert is_imported_once(persona, sent)
+
+    @pytest.mark.parametrize("made", [True, False])
+    def test_dead_workers_expired_key_needs_recovery(
+        self, persona: LocalPersona, make_import: Make, settings: Settings, made: bool
+    ) -> None:
+        sent = make_import()
+        batch = claim("a dead worker")
+        assert batch
+        if made:
+            persona.faults.inject("drop_made")
+            Batch.objects.update(state=State.QUEUED)
+            send_next("the same worker")
+            Batch.objects.update(state=State.SENDING, lease_until=Now(), may_have_arrived=False)
+        else:
+            lease_runs_out()
+        settings.PERSONA_KEY_LIFE_HOURS = 0
+        time_passes()
+        recover()
+        assert importer_requests(persona) == 1
+        forward()
+        assert is_imported_once(persona, sent)
+
+
+@pytest.mark.django_db
+def test_recovery_refuses_an_unsent_batch(make_import: Make) -> None:
+    with pytest.raises(ValueError, match="never sent"):
+        reconcile.look(the_only(make_import()))

@@ -1,0 +1,159 @@
+"""Claiming a batch: which one, under which key, and by one worker only."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from pytest_django import Settings
+
+from importers.forwarding import worker
+from importers.forwarding.send import LEASE, claim, send_next
+from importers.local_persona import LocalPersona
+from importers.models import Batch, Environment, FaceList, Import
+from tests.support.batches import OWNER, keys, lease_runs_out, the_only
+from tests.support.forwarding import forward
+from tests.support.threads import at_once
+
+Make = Callable[..., Import]
+State = Batch.State
+
+
+def test_claim_returns_the_batch_due_first(
+    make_import: Make, face_list: FaceList, settings: Settings
+) -> None:
+    settings.BATCH_MAX_IMAGES = 1
+    one, two, three, four = make_import(face_list, images=4).batches.order_by("number")
+    for batch, seconds in ((one, 10), (two, 30), (three, 30), (four, -30)):
+        due = Now() - timedelta(seconds=seconds)
+        Batch.objects.filter(pk=batch.pk).update(next_attempt_at=due)
+    assert [claim(OWNER) for _ in range(4)] == [two, three, one, None]
+
+
+def test_claim_stores_lease_and_key(make_import: Make, face_list: FaceList) -> None:
+    make_import(face_list)
+    batch = claim("worker 7")
+    assert batch
+    assert (batch.state, batch.lease_owner) == (State.SENDING, "worker 7")
+    assert (batch.fence, batch.attempts) == (1, 1)
+    assert isinstance(batch.idempotency_key, UUID)
+    assert batch.lease_until
+    assert batch.first_sent_at
+    assert abs(batch.lease_until - batch.first_sent_at - LEASE) < timedelta(seconds=1)
+    assert not batch.may_have_arrived
+
+
+def test_claim_skips_a_leased_batch(make_import: Make, face_list: FaceList) -> None:
+    make_import(face_list)
+    assert claim("a")
+    assert claim("b") is None
+
+
+def test_claim_of_abandoned_batch_keeps_its_key(
+    persona: LocalPersona, make_import: Make, known_list: FaceList
+) -> None:
+    sent = make_import(known_list)
+    abandoned = claim("a dead worker")
+    assert abandoned
+    lease_runs_out()
+    claimed = claim("b")
+    assert claimed == abandoned
+    assert (claimed.idempotency_key, claimed.fence) == (
+        abandoned.idempotency_key,
+        abandoned.fence + 1,
+    )
+    assert claimed.may_have_arrived
+    lease_runs_out()
+    forward()
+    assert keys(persona) == [str(abandoned.idempotency_key)]
+    assert the_only(sent).state == State.DONE
+
+
+def test_abandoned_batch_is_not_sent_with_expired_key(
+    persona: LocalPersona, make_import: Make, known_list: FaceList
+) -> None:
+    sent = make_import(known_list)
+    assert claim("a dead worker")
+    lease_runs_out()
+    Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=1))
+    send_next(OWNER)
+    assert the_only(sent).problem == "not_arrived"
+    assert [seen.method for seen in persona.requests()] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    "environment", [Environment.SANDBOX, Environment.PRODUCTION, Environment.UNNAMED]
+)
+def test_claim_skips_other_environments(
+    persona: LocalPersona, make_import: Make, known_list: FaceList, environment: str
+) -> None:
+    FaceList.objects.filter(pk=known_list.pk).update(environment=environment)
+    sent = make_import(known_list)
+    assert claim(OWNER) is None
+    forward()
+    assert persona.requests() == []
+    assert worker.is_drained()
+    assert the_only(sent).state == State.QUEUED
+
+
+def test_claim_skips_a_held_list(make_import: Make, face_list: FaceList) -> None:
+    make_import(face_list)
+    FaceList.objects.update(held_until=Now() + timedelta(seconds=5))
+    assert claim(OWNER) is None
+    FaceList.objects.update(held_until=Now() - timedelta(seconds=5))
+    assert claim(OWNER)
+
+
+def test_lease_goes_to_the_faster_worker(make_import: Make, face_list: FaceList) -> None:
+    batch_id = the_only(make_import(face_list)).pk
+    read_by_one, read_by_other = (Batch.objects.get(pk=batch_id) for _ in range(2))
+    assert read_by_one.lend("one", Now(), looks=False)
+    assert not read_by_other.lend("other", Now(), looks=False)
+    assert Batch.objects.get(pk=batch_id).lease_owner == "one"
+
+
+def test_claim_skips_drafts(make_draft: Make, face_list: FaceList) -> None:
+    make_draft(face_list)
+    assert claim(OWNER) is None
+
+
+@pytest.mark.django_db(transaction=True)
+class TestConcurrentClaims:
+    def test_workers_never_claim_the_same_batch(
+        self, make_import: Make, face_list: FaceList, settings: Settings
+    ) -> None:
+        settings.BATCH_MAX_IMAGES = 1
+        make_import(face_list, images=20)
+        claimed = at_once(4, lambda name: list(iter(lambda: claim(name), None)))
+        batch_ids = [batch.pk for batches in claimed for batch in batches]
+        assert sorted(batch_ids) == sorted(Batch.objects.values_list("pk", flat=True))
+        for batch in Batch.objects.all():
+            assert (batch.fence, batch.attempts) == (1, 1)
+
+    def test_workers_share_no_abandoned_batch(
+        self, make_import: Make, face_list: FaceList, settings: Settings
+    ) -> None:
+        settings.BATCH_MAX_IMAGES = 1
+        make_import(face_list, images=20)
+        abandoned = {batch.pk: batch.idempotency_key for batch in iter(lambda: claim("dead"), None)}
+        lease_runs_out()
+        claimed = at_once(4, lambda name: list(iter(lambda: claim(name), None)))
+        assert sorted(batch.pk for batches in claimed for batch in batches) == sorted(abandoned)
+        for batch in Batch.objects.all():
+            assert (batch.fence, batch.idempotency_key) == (2, abandoned[batch.pk])
+
+    def test_claim_skips_a_locked_row(
+        self, make_import: Make, face_list: FaceList, settings: Settings
+    ) -> None:
+        if not database.features.has_select_for_update_skip_locked:
+            pytest.skip("SQLite does not lock single rows.")
+        settings.BATCH_MAX_IMAGES = 1
+        sent = make_import(face_list, images=2)
+        with transaction.atomic():
+            locked = Batch.objects.select_for_update().get(number=1)
+            ((claimed,),) = at_once(1, lambda name: [claim(name)])
+        assert claimed == sent.batches.exclude(pk=locked.pk).get()

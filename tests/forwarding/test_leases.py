@@ -1,0 +1,228 @@
+"""Leases: who renews them, and what a worker may do once its lease has ended."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import OperationalError
+from django.db.models.functions import Now
+
+from importers import audit, consent
+from importers.forwarding import send, worker
+from importers.forwarding.send import LEASE, claim, keep_leases, send_next
+from importers.local_persona import IMPORT, LocalPersona
+from importers.models import Attestation, Batch, FaceList, Import
+from tests.support.batches import Meanwhile, lease_runs_out, sends, the_only, worker_actions
+from tests.support.forwarding import forward
+from tests.support.threads import in_a_thread
+
+Make = Callable[..., Import]
+State = Batch.State
+
+
+def database_outage(*args: object, **kwargs: object) -> None:
+    raise OperationalError
+
+
+class TestRenewal:
+    @pytest.fixture
+    def in_hand(self, monkeypatch: pytest.MonkeyPatch) -> set[int]:
+        """The batches that this process is sending."""
+        monkeypatch.setattr(send, "_in_hand", held := set[int]())
+        return held
+
+    def test_worker_renews_the_lease_of_its_batch(
+        self, make_import: Make, face_list: FaceList, in_hand: set[int]
+    ) -> None:
+        make_import(face_list)
+        in_hand |= {batch.pk} if (batch := claim("mine")) else set()
+        lease_runs_out()
+        keep_leases("mine")
+        batch = Batch.objects.get()
+        assert batch.lease_until
+        second = timedelta(seconds=1)
+        assert abs(batch.lease_until - datetime.now(UTC) - LEASE) < second
+        assert claim("another") is None
+
+    def test_dropped_batch_is_not_renewed(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The outage comes while Persona has the request."""
+        sent = make_import(known_list)
+        with monkeypatch.context() as outage:
+            outage.setattr(audit, "append", database_outage)
+            with pytest.raises(OperationalError):
+                send_next("mine")
+        assert the_only(sent).state == State.SENDING
+        lease_runs_out()
+        keep_leases("mine")
+        assert send_next("another")
+        assert the_only(sent).state == State.IMPORTING
+        assert len(persona.ledger()) == 1
+
+    def test_worker_renews_no_lease_of_another(
+        self, make_import: Make, face_list: FaceList, in_hand: set[int]
+    ) -> None:
+        make_import(face_list)
+        in_hand |= {batch.pk} if (batch := claim("another")) else set()
+        lease_runs_out()
+        before = Batch.objects.values().get()
+        keep_leases("mine")
+        assert Batch.objects.values().get() == before
+
+    @pytest.mark.parametrize("state", [state for state in State if state != State.SENDING])
+    def test_only_a_batch_being_sent_gets_a_lease(
+        self, make_import: Make, face_list: FaceList, in_hand: set[int], state: Batch.State
+    ) -> None:
+        make_import(face_list)
+        in_hand |= {batch.pk} if (batch := claim("mine")) else set()
+        Batch.objects.update(state=state, lease_until=None, importer_id="mprt_1")
+        keep_leases("mine")
+        assert Batch.objects.get().lease_until is None
+
+    def test_each_worker_has_its_own_name(self) -> None:
+        assert worker.own_name() != worker.own_name()
+
+
+def test_ended_lease_prevents_the_send(
+    persona: LocalPersona, make_import: Make, known_list: FaceList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host freezes between the claim and the request."""
+    sent = make_import(known_list)
+    checked = consent.check
+
+    def check_and_freeze(attestation: Attestation) -> None:
+        checked(attestation)
+        lease_runs_out()
+
+    with monkeypatch.context() as frozen:
+        frozen.setattr(consent, "check", check_and_freeze)
+        send_next("mine")
+    assert sends(persona) == []
+    assert the_only(sent).state == State.SENDING
+    send_next("another")
+    assert len(persona.ledger()) == len(sends(persona)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAnswerAfterTheLease:
+    @pytest.mark.parametrize(
+        "fault", ["unprocessable", "not_found", "bad_gateway_made", "drop_made"]
+    )
+    def test_failure_after_a_lost_lease_is_ignored(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        interrupted_list: FaceList,
+        fault: str,
+    ) -> None:
+        sent = make_import(interrupted_list)
+        interrupted.faults.inject(fault, seconds=1)
+
+        def another_worker_claims_it() -> None:
+            lease_runs_out()
+            assert claim("another")
+
+        meanwhile.does = another_worker_claims_it
+        send_next("a late worker")
+        batch = the_only(sent)
+        assert (batch.state, batch.lease_owner, batch.fence) == (State.SENDING, "another", 2)
+        assert (batch.importer_id, batch.problem) == ("", "")
+        assert worker_actions() == []
+        interrupted_list.refresh_from_db()
+        assert (interrupted_list.problem, interrupted_list.held_until) == ("", None)
+
+    def test_importer_after_a_lost_lease_is_adopted(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        interrupted_list: FaceList,
+    ) -> None:
+        sent = make_import(interrupted_list)
+        interrupted.faults.inject("slow", seconds=1)
+        second_claims: list[Batch | None] = []
+
+        def another_worker_claims_it() -> None:
+            lease_runs_out()
+            second_claims.append(claim("another"))
+
+        meanwhile.does = another_worker_claims_it
+        send_next("a late worker")
+        batch = the_only(sent)
+        assert (batch.state, batch.lease_owner) == (State.IMPORTING, "")
+        assert batch.importer_id == interrupted.ledger()[0].importer_id
+        assert worker_actions() == ["batch.accepted"]
+        (other,) = second_claims
+        assert other
+        assert not other.finish_sending(State.UNKNOWN)
+        assert the_only(sent).state == State.IMPORTING
+
+    def test_next_worker_gets_the_late_importer(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        interrupted_list: FaceList,
+    ) -> None:
+        sent = make_import(interrupted_list)
+        interrupted.faults.inject("slow", seconds=1)
+        meanwhile.does = lease_runs_out
+        send_next("a late worker")
+        meanwhile.does = lambda: None
+        forward()
+        assert the_only(sent).state == State.DONE
+        assert len(interrupted.ledger()) == 1
+
+    def test_worker_renews_its_lease_until_the_answer(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        interrupted_list: FaceList,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It does so even after a request to stop."""
+        sent = make_import(interrupted_list)
+        stop, beat, received, release = (threading.Event() for _ in range(4))
+
+        def keep_and_signal(owner: str) -> None:
+            keep_leases(owner)
+            beat.set()
+
+        def hold_the_answer() -> None:
+            received.set()
+            assert release.wait(20)
+
+        def is_renewed() -> bool:
+            sending = sent.batches.filter(state=State.SENDING)
+            sending.update(lease_until=Now() + LEASE / 3)  # too early for another claim
+            for _ in range(2):  # the first may have started before the update
+                beat.clear()
+                assert beat.wait(20)
+            return sending.filter(lease_until__gt=Now() + LEASE / 2).exists()
+
+        monkeypatch.setattr(worker, "BEAT_SECONDS", 0.05)
+        monkeypatch.setattr(worker, "keep_leases", keep_and_signal)
+        interrupted.faults.inject("slow", where=IMPORT, seconds=1)
+        meanwhile.does = hold_the_answer
+        running = threading.Thread(target=lambda: in_a_thread(lambda: worker.run(stop, 1)))
+        running.start()
+        try:
+            assert received.wait(20)
+            assert is_renewed()
+            stop.set()
+            assert is_renewed()
+        finally:
+            stop.set()
+            release.set()
+            running.join(30)
+        batch = the_only(sent)
+        assert (batch.state, batch.lease_until, batch.fence) == (State.IMPORTING, None, 1)
+        assert len(interrupted.ledger()) == 1

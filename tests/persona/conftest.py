@@ -1,0 +1,20 @@
+"""Local Persona with a list of faces, for tests that need no row of ours."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from importers.local_persona import LocalPersona
+from tests.support.persona_client import KEY
+
+
+@pytest.fixture
+def local() -> Iterator[LocalPersona]:
+    with LocalPersona(api_key=KEY) as persona:
+        yield persona
+
+
+@pytest.fixture
+def known(local: LocalPersona) -> str:
+    """The id of a list that Persona knows."""
+    return local.add_list("Known fraud")
