@@ -1,3 +1,4 @@
+import errno
 import signal
 import sqlite3
 import threading
@@ -9,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from importers.local_persona import DEFAULT_KEY, FAULTS, LocalPersona, PortTaken
+from importers.local_persona import DEFAULT_KEY, FAULTS, LocalPersona
 
 COUNTING_RULE = """\
 Counting rule (ours; Persona states none): a file that cannot be decoded wholly as JPEG or
@@ -20,7 +21,9 @@ the same request, is a duplicate; anything else is successful.
 
 def _described() -> str:
     width = max(map(len, FAULTS))
-    lines = [f"  {name:{width}}  {kind.says} [{kind.where}]" for name, kind in FAULTS.items()]
+    lines = [
+        f"  {name:{width}}  {kind.description} [{kind.where}]" for name, kind in FAULTS.items()
+    ]
     return "\n".join([COUNTING_RULE, "Faults [and the requests that they strike]:", *lines])
 
 
@@ -89,19 +92,19 @@ class Command(BaseCommand):
         for name, times in options["faults"]:
             persona.faults.inject(name, times)
         with stop_signals() as stop:
-            self._start(persona)
+            self._start(persona, options["port"])
             self.stdout.write(f"Local Persona listens on {persona.url}")
             self.stdout.flush()
             stop.wait()
             persona.stop()
         self.stdout.write("Local Persona has stopped.")
 
-    def _start(self, persona: LocalPersona) -> None:
+    def _start(self, persona: LocalPersona, port: int) -> None:
         try:
             persona.start()
-        except PortTaken as taken:
-            raise CommandError(
-                f"Port {taken} is in use: stop what uses it, or choose another with --port."
-            ) from taken
         except (OSError, OverflowError, sqlite3.Error) as cause:
+            if getattr(cause, "errno", None) == errno.EADDRINUSE:
+                raise CommandError(
+                    f"Port {port} is in use: stop what uses it, or choose another with --port."
+                ) from cause
             raise CommandError(f"Local Persona cannot start: {cause}.") from cause
