@@ -7,13 +7,12 @@
 It listens on 127.0.0.1 only, answers the requests that our client makes, and keeps hashes and
 counts, never images. Where Persona's documentation is silent, the choices are ours:
 
-- Counting rule: a file that Pillow cannot decode completely as JPEG or PNG is an error; the
-  SHA-256 of an image already in that list, or earlier in the same request, is a duplicate;
-  anything else is successful. The counts are fixed on arrival and shown after the delay.
-- A key whose first request is still running is answered with 409.
-- An import to an unknown list is answered with 404.
-- A replay carries the Request-Id of the first reply.
-- 401 and 429 come before the idempotency key is looked up, so they are never stored.
+- A file that Pillow cannot decode completely as JPEG or PNG is an error; an image whose SHA-256
+  is in the list already, or earlier in the request, is a duplicate; anything else is successful.
+  The counts are fixed on arrival and shown after the delay.
+- A key whose first request is still running is answered with 409, an unknown list with 404.
+- A replay carries the Request-Id of the first reply. 401 and 429 come before the key is looked
+  up, so they are never stored.
 - With `rate_limit=None` nothing is limited and no RateLimit header is sent.
 - Pages are followed forwards only: `links.prev` is always null.
 """

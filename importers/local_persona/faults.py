@@ -18,8 +18,6 @@ ANYTHING = "*"
 IMPORT = "POST /importer/list-item/faces"
 IMPORTERS = "GET /importers*"
 NO_REPLY = Reply(500, "", HTML)
-SUCCESSES = "successful-count"
-ZEROS = {"error-count": 0, SUCCESSES: 0, "duplicate-count": 0}
 
 Record = dict[str, Any]
 
@@ -119,15 +117,9 @@ def _drop(reply: Reply) -> Reply:
     raise Dropped
 
 
-def _halve(reply: Reply) -> Reply:
-    return replace(reply, status=200, body='{"data":{"type":"importer/list-i')
-
-
 def _camel(reply: Reply) -> Reply:
-    def spell(key: re.Match[str]) -> str:
-        return re.sub("-([a-z])", lambda letter: letter[1].upper(), key[0])
-
-    return replace(reply, body=re.sub('"[a-z-]+":', spell, reply.body))
+    body = re.sub('-([a-z])(?=[a-z-]*":)', lambda found: found[1].upper(), reply.body)
+    return replace(reply, body=body)
 
 
 def _each(edit: Callable[[Record], object]) -> Callable[[Reply], Reply]:
@@ -141,17 +133,17 @@ def _each(edit: Callable[[Record], object]) -> Callable[[Reply], Reply]:
     return change
 
 
-def _stuck(attributes: Record) -> Record:
-    return {**attributes, "status": "pending", "completed-at": None, **ZEROS}
-
-
 def _errored(attributes: Record) -> Record:
     is_done = attributes["completed-at"] is not None
-    return {**attributes, "status": "errored", **ZEROS} if is_done else attributes
+    return {**attributes, "status": "errored", **_ZEROS} if is_done else attributes
 
 
 _IP = "IP address is not permitted access to current environment"
 _STALE = "Attempted to update a record that was just modified. Please try again."
+_SUCCESSES = "successful-count"
+_ZEROS = {"error-count": 0, _SUCCESSES: 0, "duplicate-count": 0}
+_PENDING = {"status": "pending", "completed-at": None, **_ZEROS}
+_HALF = '{"data":{"type":"importer/list-i'
 _NEWS = {"review-state": {"not-documented": True}}
 _TOO_BIG = error(422, "File must be under 2 bytes", "/data/attributes/image-files")
 _NO_STRING = error(400, "data.attributes.list-id must be a string")
@@ -176,17 +168,19 @@ FAULTS: dict[str, Fault] = {
     "drop_unmade": Fault(GATE, IMPORT, "cut off after the body, nothing executed", change=_drop),
     "drop_made": Fault(REPLY, IMPORT, "cut off after the import was made", change=_drop),
     "slow": Fault(REPLY, ANYTHING, "executed at once, answered 10 s late", seconds=10),
-    "broken_json": Fault(REPLY, IMPORT, "executed, 200 with half a JSON document", change=_halve),
+    "broken_json": Fault(REPLY, IMPORT, "executed, 200 with half a JSON document",
+                         change=lambda reply: replace(reply, status=200, body=_HALF)),
     "no_id": Fault(REPLY, IMPORT, "executed, answered without an id",
                    change=_each(lambda record: record.pop("id"))),
     "camel": Fault(REPLY, ANYTHING, "camelCase keys, although not requested", change=_camel),
     "new_attribute": Fault(REPLY, ANYTHING, "an undocumented attribute",
                            change=_each(lambda record: record["attributes"].update(_NEWS))),
-    "stuck": Fault(VIEW, IMPORTERS, "importers stay pending", view=_stuck),
+    "stuck": Fault(VIEW, IMPORTERS, "importers stay pending",
+                   view=lambda seen: {**seen, **_PENDING}),
     "errored": Fault(VIEW, IMPORTERS, "importers end as errored", view=_errored),
     "unknown_status": Fault(VIEW, IMPORTERS, "importers have an undocumented status",
                             view=lambda seen: {**seen, "status": "under-review"}),
     "odd_counts": Fault(VIEW, IMPORTERS, "counts exceed the number of files by 7",
-                        view=lambda seen: {**seen, SUCCESSES: seen[SUCCESSES] + 7}),
+                        view=lambda seen: {**seen, _SUCCESSES: seen[_SUCCESSES] + 7}),
     "gone": Fault(VIEW, IMPORTERS, "importers are not found", view=lambda seen: None),
 }  # fmt: skip

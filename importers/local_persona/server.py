@@ -1,29 +1,22 @@
-"""Local Persona over HTTP."""
+"""The server, and the way of a request: key, rate limit, idempotency, execution, faults."""
 
-import socket
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from dataclasses import dataclass, field, replace
+from math import ceil, inf
 from pathlib import Path
-from socketserver import ThreadingTCPServer
-from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
-from weakref import WeakSet
+from typing import NamedTuple, Self
 
-from .faults import Faults
-from .messages import ROOT, Dropped, SeenRequest
-from .responder import RateWindow, Responder
-from .routes import FACE_LIST, Api
-from .store import LedgerEntry, Store
+from .bodies import Body, parse
+from .faults import Fault, Faults, Stage
+from .messages import JSON, ROOT, Reply, SeenRequest, error, rate_limited
+from .routes import FACE_LIST, Call
+from .store import LedgerEntry, Store, random_id
+from .transport import HOST, Headers, Server
 
-HOST = "127.0.0.1"
 DEFAULT_KEY = "persona_sandbox_local"
-IDLE_SECONDS = 120
 STOP_POLL_SECONDS = 0.02
 REQUESTS_KEPT = 10_000
 SEEDS = (
@@ -32,6 +25,20 @@ SEEDS = (
     (FACE_LIST, "Watch list", False),
     (FACE_LIST, "Confirmed fraud", False),
 )
+KEY_REUSED = (
+    "Keys for idempotent requests can only be used with the same parameters they were first "
+    "used with. Try using a key other than '{}' if you meant to execute a different request."
+)
+ENVIRONMENT = {
+    "Persona-Environment-Id": "env_LocaLPersonaStandsLocaL1",
+    "Persona-Organization-Id": "org_LocaLPersonaStandsLocaL1",
+}
+
+
+class Rate(NamedTuple):
+    limit: int
+    remaining: int  # below zero: the limit is exceeded
+    reset_seconds: int
 
 
 @dataclass(kw_only=True, eq=False)
@@ -49,10 +56,11 @@ class LocalPersona:
     pause: Callable[[float], object] | None = None
 
     def __post_init__(self) -> None:
-        self.key, self.faults, self.stopping = self.api_key, Faults(), threading.Event()
-        self.window = RateWindow(self.rate_limit, self.window_seconds, self.clock)
-        self.log: deque[SeenRequest] = deque(maxlen=REQUESTS_KEPT)
-        self.connections: WeakSet[socket.socket] = WeakSet()
+        self.key, self.faults = self.api_key, Faults()
+        self._lock, self._window_ends_at, self._used = threading.Lock(), -inf, 0
+        self._log: deque[SeenRequest] = deque(maxlen=REQUESTS_KEPT)
+        self._in_flight: dict[tuple[str, object], object] = {}
+        self._stopping = threading.Event()
 
     def __enter__(self) -> Self:
         self.start()
@@ -63,101 +71,131 @@ class LocalPersona:
 
     def start(self) -> None:
         """Raise OSError if the port is in use, sqlite3.Error if the state cannot be read."""
-        self.stopping.clear()
-        self.server = Server((HOST, self.port), Handler)
+        self._stopping.clear()
+        self._server = Server(self.port, self.clock, self._respond)
         try:
-            self.store = Store(self.state)
+            self._store = Store(self.state)
         except BaseException:
-            self.server.server_close()
+            self._server.server_close()
             raise
-        if self.seed and not self.store.page("lists", 1):
+        if self.seed and not self._store.page("lists", 1):
             for kind, name, archived in SEEDS:
                 self.add_list(name, archived, kind)
-        self.url = f"http://{HOST}:{self.server.server_address[1]}{ROOT}"
-        api, pause = Api(self.store, self.delay), self.pause or self.stopping.wait
-        self.responder = Responder(api, self.faults, self.window, self.key, pause)
-        self.server.persona = self
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(STOP_POLL_SECONDS,))
-        self.thread.start()
+        self.url = f"http://{HOST}:{self._server.server_address[1]}{ROOT}"
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=serve, args=(STOP_POLL_SECONDS,))
+        self._thread.start()
 
     def stop(self) -> None:
-        """Finish the requests in hand, and end the connections that wait for another."""
-        self.stopping.set()
-        self.server.shutdown()
-        self.thread.join()
-        for connection in list(self.connections):
-            with suppress(OSError):  # the client was first
-                connection.shutdown(socket.SHUT_RD)
-        self.server.server_close()
-        self.store.close()
+        self._stopping.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._store.close()
 
     def add_list(self, name: str, archived: bool = False, kind: str = FACE_LIST) -> str:
-        return self.store.add_list(kind, name, self.clock(), archived)
+        now = self.clock()
+        times = {"created_at": now, "updated_at": now, "archived_at": now if archived else None}
+        [row] = self._store.insert("lists", id=random_id("lst_"), type=kind, name=name, **times)
+        return str(row["id"])
 
     def ledger(self) -> list[LedgerEntry]:
         """Return the imports that were made, oldest first."""
-        return self.store.ledger()
+        return self._store.ledger()
 
     def requests(self) -> list[SeenRequest]:
         """Return the requests that arrived, oldest first."""
-        return list(self.log)
+        return list(self._log)
+
+    def _respond(self, request: SeenRequest, read: Callable[[], bytes]) -> tuple[Reply, Headers]:
+        """Raise Dropped to end the connection without a reply."""
+        self._log.append(request)
+        if fault := self._strike(Stage.ARRIVAL, request):
+            fault.applied()
+        raw = read()
+        refusal = self._unauthorized(request)
+        rate = None if refusal else self._rate()
+        if rate and rate.remaining < 0:
+            refusal = rate_limited(rate.limit)
+        reply = refusal or self._once(request, raw)
+        request.status = reply.status
+        return reply, _headers(reply, rate)
+
+    def _strike(self, stage: Stage, request: SeenRequest) -> Fault | None:
+        fault = self.faults.strike(stage, request.place)
+        if fault and fault.seconds:
+            (self.pause or self._stopping.wait)(fault.seconds)
+        return fault
+
+    def _unauthorized(self, request: SeenRequest) -> Reply | None:
+        given = request.headers.get("authorization", "")
+        if given == f"Bearer {self.key}":
+            return None
+        missing = "Must be authenticated to access this endpoint"
+        return error(401, title="Token is invalid" if given else missing)
+
+    def _rate(self) -> Rate | None:
+        """Count the request in a fixed window, which starts with its first request."""
+        if self.rate_limit is None:
+            return None
+        with self._lock:
+            now = self.clock()
+            if now >= self._window_ends_at:
+                self._window_ends_at, self._used = now + self.window_seconds, 0
+            self._used += 1
+            left = max(1, ceil(self._window_ends_at - now))
+            return Rate(self.rate_limit, self.rate_limit - self._used, left)
+
+    def _once(self, request: SeenRequest, raw: bytes) -> Reply:
+        if fault := self._strike(Stage.GATE, request):
+            return fault.applied()
+        body = parse(request.headers.get("content-type", ""), raw)
+        own = object()
+        slot = request.path, request.key or own
+        if self._in_flight.setdefault(slot, own) is not own:  # setdefault is atomic
+            return error(409, "A request with this Idempotency-Key is still in progress")
+        try:
+            reply = self._replay(request, body) or self._execute(request, body)
+            fault = self._strike(Stage.REPLY, request)
+            return fault.applied(reply) if fault else reply
+        finally:
+            del self._in_flight[slot]
+
+    def _replay(self, request: SeenRequest, body: Body) -> Reply | None:
+        stored = self._store.reply(request) if request.key else None
+        if stored is None:
+            return None
+        reply, fingerprint = stored
+        if fingerprint == body.fingerprint:
+            return reply
+        return error(400, KEY_REUSED.format(request.key), title="Idempotency error")
+
+    def _execute(self, request: SeenRequest, body: Body) -> Reply:
+        if fault := self._strike(Stage.INSTEAD, request):
+            return self._keep(request, body, fault.applied())
+        view = self._strike(Stage.VIEW, request)
+        result = self._strike(Stage.RESULT, request)
+        call = Call(self._store, self.delay, request, body, view.kind if view else None)
+        with self._store.transaction():
+            reply = call.reply()
+            return self._keep(request, body, result.applied(reply) if result else reply)
+
+    def _keep(self, request: SeenRequest, body: Body, reply: Reply) -> Reply:
+        reply = replace(reply, request_id=random_id("req_"))
+        if request.key:
+            self._store.keep_reply(request, reply, body.fingerprint)
+        return reply
 
 
-class Server(ThreadingTCPServer):
-    persona: LocalPersona
-    allow_reuse_address = True
-    daemon_threads = False  # so that closing waits for the requests in hand
-    request_queue_size = 128
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self.persona.connections.add(connection)
-        return connection, address
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # an OSError: a side ended the connection
-            super().handle_error(request, client_address)
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-    server_version = "LocalPersona"
-    sys_version = ""
-    timeout = IDLE_SECONDS
-    wbufsize = -1  # head and body leave in one packet
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        """A Dropped ends the connection: the server closes it."""
-        persona, target = self.server.persona, urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        query = dict(parse_qsl(target.query))
-        seen = SeenRequest(self.command, target.path, query, headers, persona.clock())
-        persona.log.append(seen)
-        reply, own_headers = persona.responder.respond(seen, self._read)
-        seen.status = reply.status
-        body = reply.body.encode()
-        self.send_response(reply.status)
-        self.send_header("Content-Type", reply.content_type)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in own_headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_DELETE = do_GET
-
-    def _read(self) -> bytes:
-        length = int(self.headers.get("Content-Length", 0))
-        raw = self.rfile.read(length)
-        if len(raw) < length:
-            raise Dropped
-        return raw
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        now = self.server.persona.clock() if timestamp is None else timestamp
-        return super().date_time_string(now)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: requests carry file names and keys."""
+def _headers(reply: Reply, rate: Rate | None) -> Headers:
+    """Persona's own: neither a refused key nor a gateway's page has them."""
+    if reply.status == 401 or reply.content_type != JSON:
+        return {}
+    headers = {"Request-Id": reply.request_id or random_id("req_"), **ENVIRONMENT}
+    if reply.status == 429:  # a forced one has headers even where nothing is limited
+        rate = rate._replace(remaining=0) if rate else Rate(300, 0, 60)
+    if reply.shows_rate and rate:
+        headers["RateLimit-Limit"] = str(rate.limit)
+        headers["RateLimit-Remaining"] = str(max(0, rate.remaining))
+        headers["RateLimit-Reset"] = str(reply.reset_seconds or rate.reset_seconds)
+    return headers

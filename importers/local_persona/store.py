@@ -19,21 +19,15 @@ SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS lists (
-    number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
-    created_at REAL NOT NULL, updated_at REAL NOT NULL, archived_at REAL
+    number INTEGER PRIMARY KEY, id UNIQUE, type, name, created_at, updated_at, archived_at
 );
 CREATE TABLE IF NOT EXISTS importers (
-    number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, list_id TEXT NOT NULL,
-    idempotency_key TEXT, headers TEXT NOT NULL, files TEXT NOT NULL, fault TEXT,
-    successful INTEGER NOT NULL, duplicate INTEGER NOT NULL, error INTEGER NOT NULL,
-    created_at REAL NOT NULL, due_at REAL NOT NULL
+    number INTEGER PRIMARY KEY, id UNIQUE, list_id, idempotency_key, headers, files, fault,
+    successful, duplicate, error, created_at, due_at
 );
-CREATE TABLE IF NOT EXISTS faces (
-    list_id TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (list_id, sha256)
-);
+CREATE TABLE IF NOT EXISTS faces (list_id, sha256, PRIMARY KEY (list_id, sha256));
 CREATE TABLE IF NOT EXISTS replies (
-    path TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, reply TEXT NOT NULL,
-    created_at REAL NOT NULL, PRIMARY KEY (path, key)
+    path, key, fingerprint, reply, created_at, PRIMARY KEY (path, key)
 );
 """
 
@@ -103,11 +97,6 @@ class Store:
         """Return the newest rows whose number is below `before`."""
         sql = f"SELECT * FROM {table} WHERE number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608
         return self.rows(sql, before, size)
-
-    def add_list(self, kind: str, name: str, now: float, archived: bool = False) -> str:
-        times = {"created_at": now, "updated_at": now, "archived_at": now if archived else None}
-        [row] = self.insert("lists", id=random_id("lst_"), type=kind, name=name, **times)
-        return str(row["id"])
 
     def reply(self, request: SeenRequest) -> tuple[Reply, str] | None:
         """Return the reply stored under the request's key, and the fingerprint of the first."""
