@@ -13,9 +13,9 @@ from django.core.management.base import BaseCommand, CommandError
 from importers.local_persona import DEFAULT_KEY, FAULTS, LocalPersona
 
 COUNTING_RULE = """\
-Counting rule (ours; Persona states none): a file that cannot be decoded wholly as JPEG or
-PNG is an error; an image whose SHA-256 is already active in the list, or came earlier in
-the same request, is a duplicate; anything else is successful.
+Counting rule (ours; Persona states none): a file that cannot be decoded completely as JPEG
+or PNG is an error; an image whose SHA-256 is in the list already, or came earlier in the same
+request, is a duplicate; anything else is successful.
 """
 
 
@@ -24,7 +24,8 @@ def _described() -> str:
     lines = [
         f"  {name:{width}}  {kind.description} [{kind.where}]" for name, kind in FAULTS.items()
     ]
-    return "\n".join([COUNTING_RULE, "Faults [and the requests that they strike]:", *lines])
+    title = "Faults [and the requests that they strike]; a stored reply is replayed under its key:"
+    return "\n".join([COUNTING_RULE, title, *lines])
 
 
 def fault(text: str) -> tuple[str, int | None]:
