@@ -1,10 +1,10 @@
-"""Misbehaviour on demand. Each kind of fault strikes at one stage of a request:
+"""Misbehaviour on demand: each fault strikes at one stage of a request.
 
-arrival → (401, rate limit) → gate → idempotency → inside (stored) → looks → answer
-
-One fault strikes per stage and request: the one injected first.
+At each stage at most one fault strikes: the one injected first whose pattern fits.
 """
 
+import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,107 +12,82 @@ from enum import Enum, auto
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .answers import (
-    HTML,
-    Answer,
-    Dropped,
-    bad_request,
-    conflict,
-    error,
-    not_found,
-    rate_limited,
-    unauthorized,
-    unprocessable,
-)
+from .messages import HTML, JSON, Dropped, Reply, error, rate_limited
 
 ANYTHING = "*"
 IMPORT = "POST /importer/list-item/faces"
 IMPORTERS = "GET /importers*"
+NO_REPLY = Reply(500, "", HTML)
+
+Record = dict[str, Any]
 
 
 class Stage(Enum):
-    ARRIVAL = auto()
-    GATE = auto()
-    INSIDE = auto()
-    LOOKS = auto()
-    ANSWER = auto()
+    """In the order that a request passes them; INSTEAD and RESULT are stored under its key."""
+
+    ARRIVAL = auto()  # its body is not read yet
+    GATE = auto()  # authenticated and counted, but its key is not looked up yet
+    INSTEAD = auto()  # the fault replaces the execution
+    VIEW = auto()  # how importers appear; an import stores it with its importer
+    RESULT = auto()  # executed, and the fault replaces the reply before it is stored
+    REPLY = auto()  # executed and stored; the fault changes only what is sent
 
 
-Look = dict[str, Any]
-AnswerEffect = Callable[[Answer | None], Answer]
-LookEffect = Callable[[Look], Look | None]
-
-
-@dataclass(frozen=True)
-class Kind:
-    stage: Stage
-    where: str
-    says: str
-    answer: AnswerEffect | None = None
-    look: LookEffect | None = None
-    seconds: float = 0
+ARRIVAL, GATE, INSTEAD, VIEW, RESULT, REPLY = Stage
+STORED = {GATE: INSTEAD, REPLY: RESULT}
+NOT_STORED = {INSTEAD: GATE, RESULT: REPLY}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`where` is a pattern over "METHOD /path"; `times` None means until cleared.
+    """`reply` replaces the true reply, `change` edits it, `view` edits an importer's attributes.
 
-    Every fault may be late by `seconds`. `cached` moves a forced answer behind the
-    idempotency key (True: stored and replayed) or before it (False).
+    `where` is a pattern over "METHOD /path"; `times` None means until cleared.
     """
 
-    kind: str
-    times: int | None
+    stage: Stage
     where: str
-    seconds: float
-    cached: bool | None = None
+    description: str
+    reply: Reply | None = None
+    change: Callable[[Reply], Reply] = lambda reply: reply
+    view: Callable[[Record], Record | None] = lambda attributes: attributes
+    seconds: float = 0
+    kind: str = ""
+    times: int | None = 1
     reset_seconds: int | None = None
 
-    @property
-    def stage(self) -> Stage:
-        stage = FAULTS[self.kind].stage
-        if self.cached is None or stage not in (Stage.GATE, Stage.INSIDE):
-            return stage
-        return Stage.INSIDE if self.cached else Stage.GATE
-
-    def hits(self, stage: Stage, place: str) -> bool:
-        return stage is self.stage and fnmatchcase(place, self.where)
-
-    def spent(self) -> "Fault | None":
-        if self.times is None:
-            return self
-        return replace(self, times=self.times - 1) if self.times > 1 else None
-
-    def answer(self, before: Answer | None = None) -> Answer:
-        effect = FAULTS[self.kind].answer
-        if effect is None:
-            raise ValueError(f"{self.kind} does not answer")
-        after = effect(before)
-        return replace(after, reset_seconds=self.reset_seconds) if self.reset_seconds else after
+    def applied(self, true_reply: Reply = NO_REPLY) -> Reply:
+        reply = self.reply or self.change(true_reply)
+        return replace(reply, reset_seconds=self.reset_seconds) if self.reset_seconds else reply
 
 
-class FaultBox:
+class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._armed: list[Fault] = []
 
     def inject(
-        self,
-        kind: str,
-        times: int | None = 1,
-        where: str | None = None,
-        *,
-        seconds: float | None = None,
-        cached: bool | None = None,
-        reset_seconds: int | None = None,
-    ) -> Fault:
+        self, kind: str, times: int | None = 1, where: str | None = None, *,
+        seconds: float | None = None, cached: bool | None = None, reset_seconds: int | None = None,
+    ) -> Fault:  # fmt: skip
+        """Any fault may be late by `seconds`; `cached` decides whether a forced reply is stored."""
         if kind not in FAULTS:
             raise ValueError(f"There is no fault {kind!r}. Known: {', '.join(FAULTS)}.")
         if times is not None and times < 1:
             raise ValueError("A fault strikes at least once: times must be 1 or more.")
         known = FAULTS[kind]
-        late = known.seconds if seconds is None else seconds
-        fault = Fault(kind, times, where or known.where, late, cached, reset_seconds)
+        if cached is not None and not known.reply:
+            raise ValueError(f"{kind!r} forces no reply that could be stored.")
+        stages = {None: {}, True: STORED, False: NOT_STORED}[cached]
+        fault = replace(
+            known,
+            kind=kind,
+            times=times,
+            where=where or known.where,
+            stage=stages.get(known.stage, known.stage),
+            seconds=known.seconds if seconds is None else seconds,
+            reset_seconds=reset_seconds,
+        )
         with self._lock:
             self._armed.append(fault)
         return fault
@@ -125,147 +100,87 @@ class FaultBox:
         with self._lock:
             return tuple(self._armed)
 
-    def take(self, stage: Stage, place: str) -> Fault | None:
+    def strike(self, stage: Stage, place: str) -> Fault | None:
+        """Return the fault that strikes here, and count it."""
         with self._lock:
             for index, fault in enumerate(self._armed):
-                if fault.hits(stage, place):
-                    left = fault.spent()
-                    self._armed[index : index + 1] = [left] if left else []
+                if fault.stage is stage and fnmatchcase(place, fault.where):
+                    if fault.times == 1:
+                        del self._armed[index]
+                    elif fault.times:
+                        self._armed[index] = replace(fault, times=fault.times - 1)
                     return fault
         return None
 
 
-def look_through(fate: str | None, attributes: Look) -> Look | None:
-    effect = FAULTS[fate].look if fate else None
-    return effect(attributes) if effect else attributes
-
-
-def _always(answer: Answer) -> AnswerEffect:
-    return lambda before: answer
-
-
-def _drop(before: Answer | None) -> Answer:
+def _drop(reply: Reply) -> Reply:
     raise Dropped
 
 
-def _as_it_is(before: Answer | None) -> Answer:
-    return before or Answer(500, b"")
+def _camel(reply: Reply) -> Reply:
+    body = re.sub('-([a-z])(?=[a-z-]*":)', lambda found: found[1].upper(), reply.body)
+    return replace(reply, body=body)
 
 
-def _records(body: Any) -> list[dict[str, Any]]:
-    data = body.get("data") if isinstance(body, dict) else None
-    found = data if isinstance(data, list) else [data]
-    return [record for record in found if isinstance(record, dict)]
+def _each(edit: Callable[[Record], object]) -> Callable[[Reply], Reply]:
+    def change(reply: Reply) -> Reply:
+        document = json.loads(reply.body) if reply.content_type == JSON else {}
+        data = document.get("data", [])
+        for record in data if isinstance(data, list) else [data]:
+            edit(record)
+        return replace(reply, body=json.dumps(document)) if data else reply
+
+    return change
 
 
-def _each_record(change: Callable[[dict[str, Any]], dict[str, Any]]) -> AnswerEffect:
-    def effect(before: Answer | None) -> Answer:
-        answer = _as_it_is(before)
-        changed = [change(record) for record in _records(answer.body)]
-        if not changed:
-            return answer
-        data = changed if isinstance(answer.body["data"], list) else changed[0]
-        return replace(answer, body={**answer.body, "data": data})
-
-    return effect
+def _errored(attributes: Record) -> Record:
+    is_done = attributes["completed-at"] is not None
+    return {**attributes, "status": "errored", **_ZEROS} if is_done else attributes
 
 
-def _without_id(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name != "id"}
-
-
-def _with_news(record: dict[str, Any]) -> dict[str, Any]:
-    news = {"review-state": {"not-in-any-paper": True}}
-    return {**record, "attributes": {**record.get("attributes", {}), **news}}
-
-
-def _broken(before: Answer | None) -> Answer:
-    return replace(_as_it_is(before), status=200, body=b'{"data":{"type":"importer/list-i')
-
-
-def _camel(before: Answer | None) -> Answer:
-    return replace(_as_it_is(before), inflection="camel")
-
-
-def _stuck(look: Look) -> Look:
-    counts = {"error-count": 0, "successful-count": 0, "duplicate-count": 0}
-    return {**look, "status": "pending", "completed-at": None, **counts}
-
-
-def _errored(look: Look) -> Look:
-    done_at = look["completed-at"]
-    return {**_stuck(look), "status": "errored", "completed-at": done_at} if done_at else look
-
-
-def _unknown_status(look: Look) -> Look:
-    return {**look, "status": "under-review"}
-
-
-def _odd_counts(look: Look) -> Look:
-    return {**look, "successful-count": look["successful-count"] + 7}
-
-
-def _gone(look: Look) -> Look | None:
-    return None
-
-
-def _gateway(status: int, words: str) -> Answer:
-    page = f"<html><head><title>{status} {words}</title></head><body></body></html>"
-    return Answer(status, page.encode(), HTML, signed=False, paced=False)
-
-
-def _gate(says: str, answer: Answer, where: str = ANYTHING) -> Kind:
-    return Kind(Stage.GATE, where, says, answer=_always(answer))
-
-
-def _inside(says: str, answer: Answer) -> Kind:
-    return Kind(Stage.INSIDE, IMPORT, says + "; stored under the key", answer=_always(answer))
-
-
-def _look(says: str, effect: LookEffect) -> Kind:
-    return Kind(Stage.LOOKS, IMPORTERS, says, look=effect)
-
-
-def _after(says: str, effect: AnswerEffect, where: str = ANYTHING, seconds: float = 0) -> Kind:
-    return Kind(Stage.ANSWER, where, says, answer=effect, seconds=seconds)
-
-
-_NO_IP = "IP address is not permitted access to current environment"
+_IP = "IP address is not permitted access to current environment"
 _STALE = "Attempted to update a record that was just modified. Please try again."
-_TOO_BIG = unprocessable("File must be under 2 bytes", "/data/attributes/image-files")
-_LIMITED = rate_limited(300)
-_BAD_GATEWAY = _gateway(502, "Bad Gateway")
+_SUCCESSES = "successful-count"
+_ZEROS = {"error-count": 0, _SUCCESSES: 0, "duplicate-count": 0}
+_PENDING = {"status": "pending", "completed-at": None, **_ZEROS}
+_HALF = '{"data":{"type":"importer/list-i'
+_NEWS = {"review-state": {"not-documented": True}}
+_TOO_BIG = error(422, "File must be under 2 bytes", "/data/attributes/image-files")
+_NO_STRING = error(400, "data.attributes.list-id must be a string")
+_BARE = replace(rate_limited(300), shows_rate=False)
+_GATEWAY = Reply(502, "<html><head><title>502 Bad Gateway</title></head></html>", HTML)
 
-FAULTS: dict[str, Kind] = {
-    "unauthorized": _gate("401, the key is refused", unauthorized("Token is invalid")),
-    "forbidden": _gate("403", error(403, "Forbidden", _NO_IP)),
-    "conflict": _gate("409", conflict(_STALE), IMPORT),
-    "rate_limited": _gate("429 with RateLimit headers", _LIMITED),
-    "rate_limited_bare": _gate("429 without RateLimit headers", replace(_LIMITED, paced=False)),
-    "unavailable": _gate("503", error(503, "Service unavailable")),
-    "bad_gateway": _gate("502 with HTML, the request not executed", _BAD_GATEWAY),
-    "bad_request": _inside("400", bad_request("data.attributes.list-id must be a string")),
-    "not_found": _inside("404", not_found()),
-    "unprocessable": _inside("422 with a pointer", _TOO_BIG),
-    "server_error": _inside("500", error(500, "Internal server error")),
-    "drop_before_body": Kind(
-        Stage.ARRIVAL, IMPORT, "the connection ends before the body is read", answer=_drop
-    ),
-    "drop_unmade": Kind(
-        Stage.GATE, IMPORT, "the connection ends after the body, nothing executed", answer=_drop
-    ),
-    "drop_made": _after("the connection ends after the import was made", _drop, IMPORT),
-    "bad_gateway_made": _after(
-        "502 with HTML after the import was made", _always(_BAD_GATEWAY), IMPORT
-    ),
-    "slow": _after("executed at once, answered late (10 s)", _as_it_is, seconds=10),
-    "broken_json": _after("executed, answered 200 with half a JSON document", _broken, IMPORT),
-    "no_id": _after("executed, answered without an id", _each_record(_without_id), IMPORT),
-    "camel": _after("camelCase keys, whatever was asked", _camel),
-    "new_attribute": _after("an attribute in no paper", _each_record(_with_news)),
-    "stuck": _look("importers stay pending", _stuck),
-    "errored": _look("importers end as errored", _errored),
-    "unknown_status": _look("importers have a status in no paper", _unknown_status),
-    "odd_counts": _look("counts exceed the number of files by 7", _odd_counts),
-    "gone": _look("importers are not found and leave the index", _gone),
-}
+FAULTS: dict[str, Fault] = {
+    "unauthorized": Fault(GATE, ANYTHING, "401", error(401, title="Token is invalid")),
+    "forbidden": Fault(GATE, ANYTHING, "403", error(403, _IP)),
+    "conflict": Fault(GATE, IMPORT, "409", error(409, _STALE)),
+    "rate_limited": Fault(GATE, ANYTHING, "429 with RateLimit headers", rate_limited(300)),
+    "rate_limited_bare": Fault(GATE, ANYTHING, "429 without RateLimit headers", _BARE),
+    "unavailable": Fault(GATE, ANYTHING, "503", error(503)),
+    "bad_gateway": Fault(GATE, ANYTHING, "502 with HTML, nothing executed", _GATEWAY),
+    "bad_gateway_made": Fault(REPLY, IMPORT, "502 with HTML after the import was made", _GATEWAY),
+    "bad_request": Fault(INSTEAD, IMPORT, "400, stored", _NO_STRING),
+    "not_found": Fault(INSTEAD, IMPORT, "404, stored", error(404)),
+    "unprocessable": Fault(INSTEAD, IMPORT, "422 with a pointer, stored", _TOO_BIG),
+    "server_error": Fault(INSTEAD, IMPORT, "500, stored, nothing executed", error(500)),
+    "server_error_made": Fault(RESULT, IMPORT, "500, stored, the import made", error(500)),
+    "drop_before_body": Fault(ARRIVAL, IMPORT, "cut off before the body is read", change=_drop),
+    "drop_unmade": Fault(GATE, IMPORT, "cut off after the body, nothing executed", change=_drop),
+    "drop_made": Fault(REPLY, IMPORT, "cut off after the import was made", change=_drop),
+    "slow": Fault(REPLY, ANYTHING, "executed at once, answered 10 s late", seconds=10),
+    "broken_json": Fault(REPLY, IMPORT, "executed, 200 with half a JSON document",
+                         change=lambda reply: replace(reply, status=200, body=_HALF)),
+    "no_id": Fault(REPLY, IMPORT, "executed, answered without an id",
+                   change=_each(lambda record: record.pop("id"))),
+    "camel": Fault(REPLY, ANYTHING, "camelCase keys, although not requested", change=_camel),
+    "new_attribute": Fault(REPLY, ANYTHING, "an undocumented attribute",
+                           change=_each(lambda record: record["attributes"].update(_NEWS))),
+    "stuck": Fault(VIEW, IMPORTERS, "importers stay pending",
+                   view=lambda seen: {**seen, **_PENDING}),
+    "errored": Fault(VIEW, IMPORTERS, "importers end as errored", view=_errored),
+    "unknown_status": Fault(VIEW, IMPORTERS, "importers have an undocumented status",
+                            view=lambda seen: {**seen, "status": "under-review"}),
+    "odd_counts": Fault(VIEW, IMPORTERS, "counts exceed the number of files by 7",
+                        view=lambda seen: {**seen, _SUCCESSES: seen[_SUCCESSES] + 7}),
+    "gone": Fault(VIEW, IMPORTERS, "importers are not found", view=lambda seen: None),
+}  # fmt: skip

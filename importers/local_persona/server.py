@@ -1,271 +1,201 @@
-import errno
-import socket
-import sys
+"""The server, and the way of a request: key, rate limit, idempotency, execution, faults."""
+
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field, replace
+from math import ceil, inf
 from pathlib import Path
-from socketserver import TCPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from typing import NamedTuple, Self
 
-from .answers import SPELLINGS, Answer, Dropped, error
-from .desk import Desk
-from .faults import FaultBox
-from .routes import API, Api, Request
-from .store import FACE_LIST, LedgerEntry, Store, random_id
-from .traffic import WINDOW_SECONDS, KeysInFlight, Pace, RateWindow, RequestLog, SeenRequest
+from .bodies import Body, parse
+from .faults import Fault, Faults, Stage
+from .messages import JSON, ROOT, Reply, SeenRequest, error, rate_limited
+from .routes import FACE_LIST, Call
+from .store import LedgerEntry, Store, random_id
+from .transport import HOST, Headers, Server
 
-HOST = "127.0.0.1"
 DEFAULT_KEY = "persona_sandbox_local"
-ENVIRONMENT_ID = "env_LocaLPersonaStandsLocaL1"
-ORGANIZATION_ID = "org_LocaLPersonaStandsLocaL1"
-MAX_BODY_BYTES = 256 * 1024 * 1024
-IDLE_SECONDS = 120
-POLL_SECONDS = 0.02
-FORCED_LIMIT = 300
+STOP_POLL_SECONDS = 0.02
+REQUESTS_KEPT = 10_000
 SEEDS = (
     ("list/email-address", "Blocked email addresses", False),
     (FACE_LIST, "Old watch list", True),
     (FACE_LIST, "Watch list", False),
     (FACE_LIST, "Confirmed fraud", False),
 )
+KEY_REUSED = (
+    "Keys for idempotent requests can only be used with the same parameters they were first "
+    "used with. Try using a key other than '{}' if you meant to execute a different request."
+)
+ENVIRONMENT = {
+    "Persona-Environment-Id": "env_LocaLPersonaStandsLocaL1",
+    "Persona-Organization-Id": "org_LocaLPersonaStandsLocaL1",
+}
 
 
-class PortTaken(Exception):
-    pass
+class Rate(NamedTuple):
+    limit: int
+    remaining: int  # below zero: the limit is exceeded
+    reset_seconds: int
 
 
+@dataclass(kw_only=True, eq=False)
 class LocalPersona:
     """Listens between `start` and `stop`, or within a `with` block."""
 
-    url: str
+    port: int = 0
+    state: Path | str | None = None
+    seed: bool = True
+    api_key: str = field(default=DEFAULT_KEY, repr=False)
+    delay: float = 0
+    rate_limit: int | None = 300
+    window_seconds: float = 60
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], object] | None = None
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        state: Path | str | None = None,
-        seed: bool = True,
-        api_key: str = DEFAULT_KEY,
-        delay: float = 0,
-        rate_limit: int | None = 300,
-        unknown_list: int = 404,
-        in_flight: str = "conflict",
-        inflection: str = "kebab",
-        clock: Callable[[], float] = time.time,
-        pause: Callable[[float], object] | None = None,
-    ) -> None:
-        if unknown_list not in (400, 404) or in_flight not in ("conflict", "wait"):
-            raise ValueError("unknown_list is 400 or 404; in_flight is 'conflict' or 'wait'.")
-        self.key = api_key
-        self.faults = FaultBox()
-        self._port, self._state, self._seed = port, state, seed
-        self._delay, self._unknown_list = delay, unknown_list
-        self._inflection, self._clock = inflection, clock
-        self._log = RequestLog()
-        self._window = RateWindow(rate_limit, clock)
-        self._in_flight = KeysInFlight(waits=in_flight == "wait")
+    def __post_init__(self) -> None:
+        self.key, self.faults = self.api_key, Faults()
+        self._lock, self._window_ends_at, self._used = threading.Lock(), -inf, 0
+        self._log: deque[SeenRequest] = deque(maxlen=REQUESTS_KEPT)
+        self._in_flight: dict[tuple[str, object], object] = {}
         self._stopping = threading.Event()
-        self._pause = pause or self._stopping.wait
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
+        """Raise OSError if the port is in use, sqlite3.Error if the state cannot be read."""
         self._stopping.clear()
-        self._server = _bind(self._port)
+        self._server = Server(self.port, self.clock, self._respond)
         try:
-            self._store = Store(Path(self._state) if self._state else None)
+            self._store = Store(self.state)
         except BaseException:
             self._server.server_close()
             raise
-        if self._seed and self._store.is_empty():
+        if self.seed and not self._store.page("lists", 1):
             for kind, name, archived in SEEDS:
-                self._store.add_list(kind, name, self._clock(), archived)
-        origin = f"http://{HOST}:{self._server.server_port}"
-        self.url = origin + API
-        api = Api(self._store, self._delay, self._unknown_list, origin)
-        desk = Desk(api, self.faults, self._window, self._in_flight, self.key, self._pause)
-        self._server.open(desk, self._log, self._clock, self._inflection)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,))
+                self.add_list(name, archived, kind)
+        self.url = f"http://{HOST}:{self._server.server_address[1]}{ROOT}"
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=serve, args=(STOP_POLL_SECONDS,))
         self._thread.start()
 
     def stop(self) -> None:
-        """Finishes the requests in hand, and ends the connections that wait for another."""
         self._stopping.set()
         self._server.shutdown()
         self._thread.join()
-        self._server.close_connections()
+        self._server.server_close()
         self._store.close()
 
     def add_list(self, name: str, archived: bool = False, kind: str = FACE_LIST) -> str:
-        return self._store.add_list(kind, name, self._clock(), archived)
+        now = self.clock()
+        times = {"created_at": now, "updated_at": now, "archived_at": now if archived else None}
+        [row] = self._store.insert("lists", id=random_id("lst_"), type=kind, name=name, **times)
+        return str(row["id"])
 
     def ledger(self) -> list[LedgerEntry]:
+        """Return the imports that were made, oldest first."""
         return self._store.ledger()
 
     def requests(self) -> list[SeenRequest]:
-        return self._log.all()
+        """Return the requests that arrived, oldest first."""
+        return list(self._log)
 
+    def _respond(self, request: SeenRequest, read: Callable[[], bytes]) -> tuple[Reply, Headers]:
+        """Raise Dropped to end the connection without a reply."""
+        self._log.append(request)
+        if fault := self._strike(Stage.ARRIVAL, request):
+            fault.applied()
+        raw = read()
+        refusal = self._unauthorized(request)
+        rate = None if refusal else self._rate()
+        if rate and rate.remaining < 0:
+            refusal = rate_limited(rate.limit)
+        reply = refusal or self._once(request, raw)
+        request.status = reply.status
+        return reply, _headers(reply, rate)
 
-def _bind(port: int) -> "_Server":
-    try:
-        return _Server((HOST, port), _Conversation)
-    except OSError as cause:
-        if cause.errno == errno.EADDRINUSE:
-            raise PortTaken(port) from cause
-        raise
+    def _strike(self, stage: Stage, request: SeenRequest) -> Fault | None:
+        fault = self.faults.strike(stage, request.place)
+        if fault and fault.seconds:
+            (self.pause or self._stopping.wait)(fault.seconds)
+        return fault
 
+    def _unauthorized(self, request: SeenRequest) -> Reply | None:
+        given = request.headers.get("authorization", "")
+        if given == f"Bearer {self.key}":
+            return None
+        missing = "Must be authenticated to access this endpoint"
+        return error(401, title="Token is invalid" if given else missing)
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that closing waits for the requests in hand
-    request_queue_size = 128
-    desk: Desk
-    log: RequestLog
-    clock: Callable[[], float]
-    inflection: str
+    def _rate(self) -> Rate | None:
+        """Count the request in a fixed window, which starts with its first request."""
+        if self.rate_limit is None:
+            return None
+        with self._lock:
+            now = self.clock()
+            if now >= self._window_ends_at:
+                self._window_ends_at, self._used = now + self.window_seconds, 0
+            self._used += 1
+            left = max(1, ceil(self._window_ends_at - now))
+            return Rate(self.rate_limit, self.rate_limit - self._used, left)
 
-    def server_bind(self) -> None:
-        """As in HTTPServer, without asking a name server for our own name."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = HOST, self.server_address[1]
-        self._connections: set[socket.socket] = set()
-
-    def open(
-        self, desk: Desk, log: RequestLog, clock: Callable[[], float], inflection: str
-    ) -> None:
-        self.desk, self.log, self.clock, self.inflection = desk, log, clock, inflection
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # an OSError: the client went away
-            super().handle_error(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self) -> None:
-        for connection in list(self._connections):
-            try:
-                connection.shutdown(socket.SHUT_RD)
-            except OSError:
-                continue  # the client was first
-        self.server_close()
-
-
-class _Conversation(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    server_version = "LocalPersona"
-    sys_version = ""
-    timeout = IDLE_SECONDS
-    wbufsize = -1  # head and body leave in one packet
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        self._converse()
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        return super().date_time_string(self.server.clock() if timestamp is None else timestamp)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: file names and keys pass here."""
-
-    def _converse(self) -> None:
-        request = self._request()
-        number = self.server.log.arrived(self._seen(request))
+    def _once(self, request: SeenRequest, raw: bytes) -> Reply:
+        if fault := self._strike(Stage.GATE, request):
+            return fault.applied()
+        body = parse(request.headers.get("content-type", ""), raw)
+        own = object()
+        slot = request.path, request.key or own
+        if self._in_flight.setdefault(slot, own) is not own:  # setdefault is atomic
+            return error(409, "A request with this Idempotency-Key is still in progress")
         try:
-            answer = self._answer(request)
-        except Dropped:
-            self.close_connection = True
-            return
-        self.server.log.answered(number, answer.status)
-        self._send(answer, request)
+            reply = self._replay(request, body) or self._execute(request, body)
+            fault = self._strike(Stage.REPLY, request)
+            return fault.applied(reply) if fault else reply
+        finally:
+            del self._in_flight[slot]
 
-    def _request(self) -> Request:
-        target = urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        query = dict(parse_qsl(target.query))
-        return Request(self.command, target.path, query, headers, b"", self.server.clock())
+    def _replay(self, request: SeenRequest, body: Body) -> Reply | None:
+        stored = self._store.reply(request) if request.key else None
+        if stored is None:
+            return None
+        reply, fingerprint = stored
+        if fingerprint == body.fingerprint:
+            return reply
+        return error(400, KEY_REUSED.format(request.key), title="Idempotency error")
 
-    def _seen(self, request: Request) -> SeenRequest:
-        about = request.method, request.path, request.query, request.headers
-        return SeenRequest(*about, request.at)
+    def _execute(self, request: SeenRequest, body: Body) -> Reply:
+        if fault := self._strike(Stage.INSTEAD, request):
+            return self._keep(request, body, fault.applied())
+        view = self._strike(Stage.VIEW, request)
+        result = self._strike(Stage.RESULT, request)
+        call = Call(self._store, self.delay, request, body, view.kind if view else None)
+        with self._store.transaction():
+            reply = call.reply()
+            return self._keep(request, body, result.applied(reply) if result else reply)
 
-    def _answer(self, request: Request) -> Answer:
-        self.server.desk.arrival(request)
-        refusal = self._unreadable(request)
-        if refusal:
-            self.close_connection = True
-            return refusal
-        request.raw = self._body(int(request.headers.get("content-length", 0)))
-        return self.server.desk.answer(request)
-
-    def _unreadable(self, request: Request) -> Answer | None:
-        length = request.headers.get("content-length", "0")
-        if "transfer-encoding" in request.headers or not (length.isascii() and length.isdigit()):
-            return error(411, "Length Required")
-        if int(length) > MAX_BODY_BYTES:
-            return error(413, "Payload Too Large")
-        return None
-
-    def _body(self, length: int) -> bytes:
-        try:
-            raw = self.rfile.read(length)
-        except OSError as cause:
-            raise Dropped from cause
-        if len(raw) < length:
-            raise Dropped
-        return raw
-
-    def _send(self, answer: Answer, request: Request) -> None:
-        body = answer.rendered(self._inflection(request))
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in _persona_headers(answer, request.pace):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _inflection(self, request: Request) -> str:
-        asked = request.headers.get("key-inflection", "")
-        return asked if asked in SPELLINGS else self.server.inflection
+    def _keep(self, request: SeenRequest, body: Body, reply: Reply) -> Reply:
+        reply = replace(reply, request_id=random_id("req_"))
+        if request.key:
+            self._store.keep_reply(request, reply, body.fingerprint)
+        return reply
 
 
-def _persona_headers(answer: Answer, pace: Pace | None) -> list[tuple[str, str]]:
-    headers: list[tuple[str, str]] = []
-    if answer.signed:
-        headers += [
-            ("Request-Id", answer.request_id or random_id("req_")),
-            ("Persona-Environment-Id", ENVIRONMENT_ID),
-            ("Persona-Organization-Id", ORGANIZATION_ID),
-        ]
-    if pace is None and answer.status == 429:  # forced where nothing is limited
-        pace = Pace(FORCED_LIMIT, 0, WINDOW_SECONDS)
-    if answer.paced and pace:
-        remaining = 0 if answer.status == 429 else pace.remaining
-        headers += [
-            ("RateLimit-Limit", str(pace.limit)),
-            ("RateLimit-Remaining", str(remaining)),
-            ("RateLimit-Reset", str(answer.reset_seconds or pace.reset_seconds)),
-        ]
+def _headers(reply: Reply, rate: Rate | None) -> Headers:
+    """Persona's own: neither a refused key nor a gateway's page has them."""
+    if reply.status == 401 or reply.content_type != JSON:
+        return {}
+    headers = {"Request-Id": reply.request_id or random_id("req_"), **ENVIRONMENT}
+    if reply.status == 429:  # a forced one has headers even where nothing is limited
+        rate = rate._replace(remaining=0) if rate else Rate(300, 0, 60)
+    if reply.shows_rate and rate:
+        headers["RateLimit-Limit"] = str(rate.limit)
+        headers["RateLimit-Remaining"] = str(max(0, rate.remaining))
+        headers["RateLimit-Reset"] = str(reply.reset_seconds or rate.reset_seconds)
     return headers

@@ -282,7 +282,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
         ("from importers.models import Batch", "importers.audit", ["importers.models"]),
         ("from importers import access, audit", "importers.views.lists",
          ["importers.access", "importers.audit"]),
-        ("from .faults import FAULTS", "importers.local_persona.desk",
+        ("from .faults import FAULTS", "importers.local_persona.server",
          ["importers.local_persona.faults"]),
         ("from . import bodies", "importers.local_persona.routes",
          ["importers.local_persona.bodies"]),

@@ -27,9 +27,7 @@ from importers.audit import Actor
 from importers.forwarding.retry import retry
 from importers.forwarding.send import claim, send_next
 from importers.images import digest
-from importers.local_persona import FAULTS, IMPORT, LedgerEntry, LocalPersona, bodies
-from importers.local_persona.answers import Answer, error
-from importers.local_persona.faults import Kind, Stage
+from importers.local_persona import LedgerEntry, LocalPersona, bodies
 from importers.models import Batch, Environment, FaceList, Import
 from importers.persona.client import Client, ImageFile
 from tests.support.attestations import submit
@@ -151,7 +149,7 @@ class Passage(BaseRequestHandler):
         if len(request) < whole:
             self.server.sent.append(Sent(key, ""))
             return
-        files = bodies.parse(_header(b"content-type", head), body).attributes["image-files"]
+        files = bodies.parse(_header(b"content-type", head), body).files
         self.server.sent.append(Sent(key, digest(body), tuple(file.sha256 for file in files)))
 
 
@@ -329,18 +327,6 @@ def the_key_went_out_with_another_picture(world: World) -> None:
     client.import_faces(world.sent.face_list.persona_id, [other], str(key))
 
 
-def a_500_is_kept_though_it_was_made(world: World) -> None:
-    """Persona answers every request under the key so, with the Request-Id of the first."""
-
-    def told(before: Answer | None) -> Answer:
-        assert before
-        return replace(error(500, "Internal server error"), request_id=before.request_id)
-
-    kind = Kind(Stage.ANSWER, IMPORT, "500 after the import was made", answer=told)
-    world.monkeypatch.setitem(FAULTS, "server_error_made", kind)
-    world.persona.faults.inject("server_error_made", None)
-
-
 def persona_s_clock_is(ahead: timedelta) -> Fault:
     def strike(world: World) -> None:
         world.clock.ahead = ahead
@@ -436,7 +422,7 @@ SENDS = [
     Send("500 once, not kept under the key", persona_does("server_error", cached=False), TROUBLE),
     Send("500 replayed under the key, nothing made", persona_does("server_error"), TROUBLE * 2,
          sends=3, keys=2),
-    Send("500 replayed under the key, the import made", a_500_is_kept_though_it_was_made,
+    Send("500 replayed under the key, the import made", persona_does("server_error_made"),
          TROUBLE * 2, made=True),
     Send("502 with HTML, nothing made", persona_does("bad_gateway"), TROUBLE),
     Send("502 with HTML, the import made", persona_does("bad_gateway_made"), TROUBLE, made=True),

@@ -43,7 +43,7 @@ ENDED = (State.DONE, State.ERRORED, State.CANCELED)
 AGE = "UPDATE importers SET created_at = created_at - ?1, due_at = due_at - ?1"
 
 Answer = dict[str, Any] | None  # a fault of Local Persona's, or none
-LOOKS = [kind for kind, known in FAULTS.items() if known.stage is Stage.LOOKS]
+LOOKS = [kind for kind, known in FAULTS.items() if known.stage is Stage.VIEW]
 KINDS = [kind for kind in FAULTS if kind not in {*LOOKS, "slow"}]
 ANY_TIME: list[Answer] = [{"kind": kind, "where": ANYTHING} for kind in KINDS]
 TO_SENDS: list[Answer] = [{"kind": "server_error", "cached": False}]  # cached: told again

@@ -1,3 +1,4 @@
+import errno
 import signal
 import sqlite3
 import threading
@@ -9,19 +10,22 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from importers.local_persona import DEFAULT_KEY, FAULTS, LocalPersona, PortTaken
+from importers.local_persona import DEFAULT_KEY, FAULTS, LocalPersona
 
 COUNTING_RULE = """\
-Counting rule (ours; Persona states none): a file that cannot be decoded wholly as JPEG or
-PNG is an error; an image whose SHA-256 is already active in the list, or came earlier in
-the same request, is a duplicate; anything else is successful.
+Counting rule (ours; Persona states none): a file that cannot be decoded completely as JPEG
+or PNG is an error; an image whose SHA-256 is in the list already, or came earlier in the same
+request, is a duplicate; anything else is successful.
 """
 
 
 def _described() -> str:
     width = max(map(len, FAULTS))
-    lines = [f"  {name:{width}}  {kind.says} [{kind.where}]" for name, kind in FAULTS.items()]
-    return "\n".join([COUNTING_RULE, "Faults [and the requests that they strike]:", *lines])
+    lines = [
+        f"  {name:{width}}  {kind.description} [{kind.where}]" for name, kind in FAULTS.items()
+    ]
+    title = "Faults [and the requests that they strike]; a stored reply is replayed under its key:"
+    return "\n".join([COUNTING_RULE, title, *lines])
 
 
 def fault(text: str) -> tuple[str, int | None]:
@@ -89,19 +93,19 @@ class Command(BaseCommand):
         for name, times in options["faults"]:
             persona.faults.inject(name, times)
         with stop_signals() as stop:
-            self._start(persona)
+            self._start(persona, options["port"])
             self.stdout.write(f"Local Persona listens on {persona.url}")
             self.stdout.flush()
             stop.wait()
             persona.stop()
         self.stdout.write("Local Persona has stopped.")
 
-    def _start(self, persona: LocalPersona) -> None:
+    def _start(self, persona: LocalPersona, port: int) -> None:
         try:
             persona.start()
-        except PortTaken as taken:
-            raise CommandError(
-                f"Port {taken} is in use: stop what uses it, or choose another with --port."
-            ) from taken
         except (OSError, OverflowError, sqlite3.Error) as cause:
+            if getattr(cause, "errno", None) == errno.EADDRINUSE:
+                raise CommandError(
+                    f"Port {port} is in use: stop what uses it, or choose another with --port."
+                ) from cause
             raise CommandError(f"Local Persona cannot start: {cause}.") from cause
