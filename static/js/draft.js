@@ -1,0 +1,32 @@
+/* The draft page. Its forms work without this; with it, folders can be dropped, progress is shown
+   and failed uploads are tried again. Nothing is stored in the browser. */
+
+import { guardAttestation } from "./attest-form.js";
+import { acceptChoices, acceptDrops } from "./drop-zone.js";
+import { renewToken } from "./session.js";
+import { showUploads } from "./upload-panel.js";
+import { UploadQueue } from "./upload-queue.js";
+import { uploadBy } from "./upload-transport.js";
+
+const form = document.getElementById("upload");
+const queue = new UploadQueue(uploadBy(form));
+
+showUploads(form, queue, async () => {
+  if (queue.stopped && !(await renewToken(form.dataset.page).catch(() => false))) return;
+  queue.retry();
+});
+guardAttestation(queue, form.dataset.page);
+acceptDrops(queue);
+acceptChoices(form, queue);
+
+queue.addEventListener("finish", () => {
+  // Signed out, the refresh would lead away from this page to the sign-in.
+  if (queue.stopped?.code !== "signed_out") htmx.trigger("#contents", "refresh");
+});
+document.addEventListener("htmx:afterSettle", () => {
+  if (document.activeElement === document.body) document.getElementById("contents").focus();
+});
+window.addEventListener("beforeunload", (event) => {
+  if (queue.isBusy) event.preventDefault();
+});
+document.documentElement.classList.add("scripted");
