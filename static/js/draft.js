@@ -24,7 +24,9 @@ queue.addEventListener("finish", () => {
   if (queue.stopped?.code !== "signed_out") htmx.trigger("#contents", "refresh");
 });
 document.addEventListener("htmx:afterSettle", () => {
-  if (document.activeElement === document.body) document.getElementById("contents").focus();
+  if (document.activeElement === document.body) {
+    document.getElementById("contents").focus({ preventScroll: true });
+  }
 });
 window.addEventListener("beforeunload", (event) => {
   if (queue.isBusy) event.preventDefault();

@@ -30,11 +30,14 @@ export function acceptDrops(queue) {
  */
 export function acceptChoices(form, queue) {
   for (const input of form.querySelectorAll("input[type=file]")) {
-    input.addEventListener("change", () => {
-      for (const file of input.files) queue.add({ name: file.webkitRelativePath || file.name, file });
-      input.value = "";
-    });
+    input.addEventListener("change", () => give(input, queue));
+    give(input, queue); // chosen before this script was there
   }
+}
+
+function give(input, queue) {
+  for (const file of input.files) queue.add({ name: file.webkitRelativePath || file.name, file });
+  input.value = "";
 }
 
 function bringsFiles(event) {
