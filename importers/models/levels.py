@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Level(models.TextChoices):
-    """How much a state or a notice matters; pages set its colour from this alone."""
+    """Severity of a state or a notice. Pages choose its colour by this alone."""
 
     NEUTRAL = "neutral"
     INFO = "info"

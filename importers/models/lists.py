@@ -19,7 +19,7 @@ class FaceList(models.Model):
     """
 
     class State(models.TextChoices):
-        """Never stored: `state` works it out."""
+        """Computed by `state`, never stored."""
 
         ACTIVE = "active", "Active"
         UNCONFIRMED = "unconfirmed", "Not confirmed"

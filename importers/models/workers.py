@@ -50,5 +50,5 @@ class PersonaLine(models.Model):
 
     @property
     def level(self) -> Level:
-        """How careful people should be: nothing in Production is a trial."""
+        """Warn in Sandbox and more so in Production, where every face is real."""
         return self.LEVELS.get(Environment(self.environment), Level.NEUTRAL)

@@ -1,4 +1,4 @@
-/* The attestation: it can be sent once every file has arrived, and only by someone signed in. */
+/* Enables the attestation once all uploads have finished, and checks the session before sending. */
 
 import { renewToken } from "./session.js";
 
@@ -27,7 +27,7 @@ export function guardAttestation(queue, page) {
 
 function drawSend(queue) {
   const preview = document.getElementById("preview");
-  if (!preview) return location.reload(); // this import is not a draft any more
+  if (!preview) return location.reload(); // this import is no longer a draft
   const hasImages = Number(preview.dataset.images) > 0;
   document.getElementById("send").disabled = queue.isBusy || !hasImages;
   document.getElementById("send-hint").textContent = hintOf(queue.isBusy, hasImages);

@@ -1,5 +1,5 @@
-/* Says that a request of htmx failed, on any page, and until one succeeds. What polls or refreshes
-   is tried again; a change that failed is undone on the page, for the person to repeat. */
+/* Reports a failed htmx request on any page until a request succeeds. Polls and refreshes are
+   retried. A failed change is reverted in its form, so the form shows what the server has. */
 
 const RETRY_AFTER_MS = 2000;
 const RETRYING = "Connection lost. Retrying.";
@@ -8,7 +8,7 @@ const NOT_DONE = "This could not be done. Reload the page and try again.";
 
 const region = document.getElementById("connection");
 
-/* Writing the same text again would have it read aloud again. */
+/* Screen readers announce every write, even of the same text. */
 function say(text) {
   if (region.textContent !== text) region.textContent = text;
 }

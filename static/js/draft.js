@@ -1,5 +1,5 @@
-/* The draft page. Its forms work without this; with it, folders can be dropped, progress is shown
-   and failed uploads are tried again. Nothing is stored in the browser. */
+/* The draft page. Its forms work without this script, which adds dropped folders, progress and
+   retries. Nothing is stored in the browser. */
 
 import { guardAttestation } from "./attest-form.js";
 import { acceptChoices, acceptDrops } from "./drop-zone.js";
@@ -20,7 +20,7 @@ acceptDrops(queue);
 acceptChoices(form, queue);
 
 queue.addEventListener("finish", () => {
-  // Signed out, the refresh would lead away from this page to the sign-in.
+  // After signing out, a refresh would leave this page for the sign-in page.
   if (queue.stopped?.code !== "signed_out") htmx.trigger("#contents", "refresh");
 });
 document.addEventListener("htmx:afterSettle", () => {

@@ -1,4 +1,4 @@
-/* Files and whole folders, dropped anywhere on the page or chosen in the form. */
+/* Adds files and folders to the queue: dropped anywhere on the page, or chosen in the form. */
 
 /** @import { UploadQueue } from "./upload-queue.js" */
 
@@ -16,7 +16,7 @@ export function acceptDrops(queue) {
     if (!bringsFiles(event)) return;
     event.preventDefault();
     document.body.classList.remove("dropping");
-    // The items are gone once this event ends, so all entries are read before the first wait.
+    // The items are available only during this event, so read all entries before the first await.
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
     queue.during(async () => {
       for (const entry of entries) await walk(entry, queue);
@@ -31,7 +31,7 @@ export function acceptDrops(queue) {
 export function acceptChoices(form, queue) {
   for (const input of form.querySelectorAll("input[type=file]")) {
     input.addEventListener("change", () => give(input, queue));
-    give(input, queue); // chosen before this script was there
+    give(input, queue); // chosen before this script loaded
   }
 }
 

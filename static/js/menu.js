@@ -1,4 +1,4 @@
-/* The account menu closes on Escape and on a click elsewhere, as menus do. */
+/* Closes the account menu on Escape and on a click outside it. */
 
 const menu = document.querySelector("details.menu");
 

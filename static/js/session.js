@@ -1,4 +1,4 @@
-/* A page that outlives its session takes the CSRF token of the next one. */
+/* Renews the CSRF token of a page that is still open after signing in again. */
 
 /**
  * Returns true if someone is signed in; this page's forms then have the token of that session.

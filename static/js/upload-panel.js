@@ -1,4 +1,4 @@
-/* What a person sees and hears of the uploads. */
+/* Shows the progress of the uploads and announces it to screen readers. */
 
 /** @import { UploadQueue } from "./upload-queue.js" */
 
@@ -8,7 +8,7 @@ const SPOKEN_EVERY_MS = 4000;
 /**
  * @param {HTMLFormElement} form
  * @param {UploadQueue} queue
- * @param {() => void} retry - called when the person asks for it
+ * @param {() => void} retry - called by the retry button
  */
 export function showUploads(form, queue, retry) {
   const part = (selector) => form.querySelector(selector);
@@ -25,7 +25,7 @@ export function showUploads(form, queue, retry) {
     isDrawing = false;
     const summary = summaryOf(queue);
     part(".upload-progress").hidden = !queue.given;
-    part("label[for=uploaded]").textContent = queue.isBusy ? "Uploading" : "Uploaded";
+    part("label[for=uploaded]").textContent = queue.isBusy ? "Uploading" : "Finished";
     part("progress").max = queue.given || 1;
     part("progress").value = queue.done;
     part(".upload-summary").textContent = summary;

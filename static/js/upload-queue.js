@@ -1,5 +1,5 @@
-/* Files on their way to the server: a few at a time, each tried again if it failed for a passing
-   reason. Knows neither the page nor the network: `send` is given. */
+/* The upload queue: sends a few files at a time and retries those that fail for a passing reason.
+   It knows neither the page nor the network; the caller provides `send`. */
 
 /** @typedef {{ name: string, file: File | null }} Item - `file` is null if it cannot be read */
 /** @typedef {{ code: string, reason: string, isPassing?: boolean, isFinal?: boolean }} Failure */
@@ -10,7 +10,7 @@ const RETRY_AFTER_MS = [1000, 3000, 9000];
 
 export const UNREADABLE = { code: "unreadable", reason: "This file cannot be read on your computer." };
 
-/** Fires `change` whenever its numbers change, and `finish` when nothing is left to do. */
+/** Fires `change` whenever its numbers change and `finish` when the queue is empty. */
 export class UploadQueue extends EventTarget {
   /** @type {Item[]} */
   #waiting = [];
@@ -100,7 +100,7 @@ export class UploadQueue extends EventTarget {
     if (failure.isFinal && !this.stopped) this.#stop(failure);
   }
 
-  /* The files that wait fail too, so that none is lost from sight. */
+  /* Waiting files fail as well, so the page lists every file that was not sent. */
   #stop(failure) {
     this.stopped = failure;
     for (const item of this.#waiting.splice(0)) this.#fail(item, failure);

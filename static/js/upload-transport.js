@@ -1,4 +1,4 @@
-/* One file in one request, and its answer in the queue's words. */
+/* Sends one file per request and translates the response for the queue. */
 
 /** @import { Item, Outcome } from "./upload-queue.js" */
 
@@ -6,7 +6,7 @@ const PASSING = ["incomplete", "not_stored"];
 const FINAL = ["signed_out", "sealed"];
 const UNREACHABLE = { code: "unreachable", reason: "The server cannot be reached.", isPassing: true };
 
-/* The token of a page is void once its session has ended; the server then refuses it with 403. */
+/* When the session ends, the CSRF token of this page expires and the server answers 403. */
 const SIGNED_OUT = {
   code: "signed_out",
   reason: "You are signed out. Accepted images are saved. Sign in again to continue.",
@@ -30,7 +30,7 @@ export function uploadBy(form) {
   };
 }
 
-/* A file that is too large stays here: its name and size are enough to reject it. */
+/* A file over the limit is not sent: its name and size are enough to reject it. */
 function bodyOf(form, { name, file }) {
   const body = new FormData();
   body.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
