@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from importers.audit import Actor
-from importers.models import FaceList, Import
+from importers.models import Batch, FaceList, Import
 from tests.support.attestations import submit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,3 +87,14 @@ def test_files_chosen_before_the_script_arrives_are_uploaded(
     held[0].continue_()
     expect(page.locator(".upload-summary")).to_have_text("1 of 1 file, 0 accepted, 1 rejected")
     expect(page.locator(".rejected")).to_contain_text("note.txt")
+
+
+def test_focus_survives_a_poll_that_changes_the_page(page: Page, sent: Import) -> None:
+    first, second, _ = sent.batches.order_by("number")
+    Batch.objects.filter(pk=first.pk).update(state=Batch.State.FAILED, problem="refused")
+    page.goto(f"/imports/{sent.pk}/")
+    retry = page.get_by_role("button", name="Retry batch 1")
+    retry.focus()
+    Batch.objects.filter(pk=second.pk).update(persona_status="under-review")
+    expect(page.get_by_text("under-review")).to_be_visible()
+    expect(retry).to_be_focused()
