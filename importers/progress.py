@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
+from django.core.paginator import Page, Paginator
 from django.db.models.functions import Now
 
 from importers import connection, estimate, pacing
 from importers.estimate import TimeLeft
-from importers.models import Batch, Import, PersonaLine, Worker
+from importers.models import Batch, Import, Level, PersonaLine, Worker
 from importers.pacing import Share
 
 WORKER_SEEN_WITHIN = timedelta(minutes=1)
@@ -23,6 +24,7 @@ class Notice:
     title: str
     sentence: str
     remedy: str
+    level: Level = Level.WARNING
 
 
 def worker_is_seen() -> bool:
@@ -44,12 +46,25 @@ class Progress:
         return [batch for batch in self.batches if batch.state in Batch.FINAL]
 
     @property
+    def shown_batches(self) -> Page[Batch]:
+        return Paginator(self.batches, max(len(self.batches), 1)).get_page(1)
+
+    @property
+    def batch_count(self) -> int:
+        return len(self.batches)
+
+    @property
+    def ended_count(self) -> int:
+        return len(self.ended)
+
+    @property
     def can_be_retried(self) -> bool:
         return any(batch.can_be_retried for batch in self.batches)
 
     @property
-    def can_be_canceled(self) -> bool:
-        return any(
+    def unsent_count(self) -> int:
+        """Batches that can be canceled: Persona has none of their images."""
+        return sum(
             batch.state in Batch.CANCELABLE and not batch.may_have_arrived for batch in self.batches
         )
 
@@ -132,6 +147,7 @@ def _notices(face_import: Import) -> list[Notice]:
                 f"It said: {face_list.problem}",
                 "Check on the Lists page that the list exists at Persona, holds faces and is not "
                 "archived. The import waits, and goes on by itself once the list takes images.",
+                Level.ERROR,
             )
         )
     return found
@@ -194,4 +210,5 @@ def line_notice(line: PersonaLine) -> Notice:
     said = (
         f"Held up{since}. {line.problem_detail.rstrip('.')}. What was accepted is kept and waits."
     )
-    return Notice(line.problem, title, said, remedy)
+    level = Level.ERROR if line.problem == "key_refused" else Level.WARNING
+    return Notice(line.problem, title, said, remedy, level)

@@ -4,6 +4,7 @@ from importers.models.audit import AuditEvent, AuditHead
 from importers.models.batches import Batch, Exchange
 from importers.models.consent import Attestation, Statement
 from importers.models.imports import Image, Import
+from importers.models.levels import Level
 from importers.models.lists import Environment, FaceList
 from importers.models.workers import PersonaLine, Worker
 
@@ -17,6 +18,7 @@ __all__ = [
     "FaceList",
     "Image",
     "Import",
+    "Level",
     "PersonaLine",
     "Statement",
     "Worker",

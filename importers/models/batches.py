@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
 from importers.models.imports import Import
+from importers.models.levels import Level
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
@@ -67,6 +68,14 @@ class Batch(models.Model):
     AMBIGUOUS = "ambiguous"  # the problem of a batch that waits for a person's decision
     RETRIABLE = (State.FAILED,)
     CANCELABLE = (State.QUEUED, State.FAILED)
+    LEVELS = {
+        State.SENDING: Level.INFO,
+        State.UNKNOWN: Level.WARNING,
+        State.IMPORTING: Level.INFO,
+        State.DONE: Level.SUCCESS,
+        State.ERRORED: Level.ERROR,
+        State.FAILED: Level.ERROR,
+    }
     LONG_AT_PERSONA = timedelta(minutes=10)
 
     face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="batches")
@@ -121,6 +130,10 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return f"Batch {self.number} of import {self.face_import_id}"
+
+    @property
+    def level(self) -> Level:
+        return self.LEVELS.get(self.State(self.state), Level.NEUTRAL)
 
     @property
     def can_be_retried(self) -> bool:

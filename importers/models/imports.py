@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Count, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from importers.models.levels import Level
 from importers.models.lists import FaceList
 
 
@@ -47,6 +48,11 @@ class Import(models.Model):
         CANCELED = "canceled", "Canceled"
 
     FINAL = (State.COMPLETED, State.CANCELED)
+    LEVELS = {
+        State.FORWARDING: Level.INFO,
+        State.COMPLETED: Level.SUCCESS,
+        State.NEEDS_ATTENTION: Level.ERROR,
+    }
 
     face_list = models.ForeignKey(FaceList, on_delete=models.PROTECT, related_name="imports")
     created_by = models.ForeignKey(
@@ -74,6 +80,10 @@ class Import(models.Model):
 
     def __str__(self) -> str:
         return f"Import {self.pk}"
+
+    @property
+    def level(self) -> Level:
+        return self.LEVELS.get(self.State(self.state), Level.NEUTRAL)
 
     @property
     def is_draft(self) -> bool:

@@ -1,5 +1,7 @@
 from django.db import models
 
+from importers.models.levels import Level
+
 
 class Environment(models.TextChoices):
     """Where Persona is. A key belongs to one environment, and lists do not cross over."""
@@ -15,6 +17,16 @@ class FaceList(models.Model):
 
     While `held_until` lies ahead, nothing is sent to the list: Persona refused it (`problem`).
     """
+
+    class State(models.TextChoices):
+        """Computed by `state`, never stored."""
+
+        ACTIVE = "active", "Active"
+        UNCONFIRMED = "unconfirmed", "Not confirmed"
+        REFUSED = "refused", "Refused by Persona"
+        ARCHIVED = "archived", "Archived"
+
+    LEVELS = {State.ACTIVE: Level.SUCCESS, State.REFUSED: Level.ERROR}
 
     environment = models.CharField(max_length=10, choices=Environment)
     persona_id = models.CharField(max_length=100)
@@ -36,3 +48,15 @@ class FaceList(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.persona_id
+
+    @property
+    def state(self) -> State:
+        if self.problem:
+            return self.State.REFUSED
+        if self.archived:
+            return self.State.ARCHIVED
+        return self.State.ACTIVE if self.read_at else self.State.UNCONFIRMED
+
+    @property
+    def level(self) -> Level:
+        return self.LEVELS.get(self.state, Level.NEUTRAL)

@@ -3,6 +3,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models.functions import Now
 
+from importers.models.levels import Level
 from importers.models.lists import Environment
 
 
@@ -24,6 +25,8 @@ class PersonaLine(models.Model):
     Persona's words where it spoke.
     """
 
+    LEVELS = {Environment.SANDBOX: Level.WARNING, Environment.PRODUCTION: Level.ERROR}
+
     environment = models.CharField(max_length=10, choices=Environment, unique=True)
     recent = models.JSONField(default=dict, help_text="requests taken, by the tenth of a second")
     limit = models.PositiveIntegerField(default=300)
@@ -44,3 +47,8 @@ class PersonaLine(models.Model):
 
     def __str__(self) -> str:
         return f"Line to {self.get_environment_display()}"
+
+    @property
+    def level(self) -> Level:
+        """Warn in Sandbox and more so in Production, where every face is real."""
+        return self.LEVELS.get(Environment(self.environment), Level.NEUTRAL)

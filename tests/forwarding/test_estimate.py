@@ -160,8 +160,8 @@ def test_pages_show_time_left_and_api_usage(sent: Import, signed_in: Client) -> 
     pacing.take(LOCAL)
     page = signed_in.get(f"/imports/{sent.pk}/").content.decode()
     assert "Time left: less than a minute." in page
-    assert "1 of our 150 requests to Persona were used within the last minute" in page
-    assert "1 of our 150 requests" in signed_in.get("/").content.decode()
+    assert "API usage: 1 of 150 per minute." in page
+    assert "API usage: 1 of 150" in signed_in.get("/").content.decode()
 
 
 def test_unchanged_page_gets_only_the_estimate(sent: Import, signed_in: Client) -> None:

@@ -42,6 +42,7 @@ def open_draft(page: Page, face_list: FaceList) -> Import:
     page.get_by_label("Face list").select_option(label=str(face_list))
     page.get_by_role("button", name="Continue to the images").click()
     expect(page.get_by_role("heading", name="Attestation")).to_be_visible()
+    page.wait_for_load_state()
     return Import.objects.latest("pk")
 
 
@@ -77,9 +78,9 @@ def test_a_folder_of_faces_dropped_and_attested_reaches_persona_unchanged_and_is
 ) -> None:
     draft = open_draft(page, known_list)
     drop(page, faces)
-    expect(arrived(page)).to_contain_text("127 images in 3 requests (50, 50, 27)", timeout=SLOW_MS)
-    expect(arrived(page)).to_contain_text("1 left out")
-    left_out = page.locator(".left-out li")
+    expect(arrived(page)).to_contain_text("127 images in 3 batches (50, 50, 27)", timeout=SLOW_MS)
+    expect(arrived(page)).to_contain_text("1 rejected")
+    left_out = page.locator(".rejected li")
     expect(left_out).to_contain_text("MANIFEST.txt")
     expect(left_out).to_contain_text("only JPEG and PNG are taken")
     attest(page)
@@ -124,7 +125,7 @@ def test_without_javascript_the_plain_form_does_the_same(
     page.locator("#files").set_input_files(sorted(faces.iterdir()))
     page.get_by_role("button", name="Upload the chosen files").click()
     expect(page.get_by_text("127 accepted, 1 left out.")).to_be_visible(timeout=SLOW_MS)
-    expect(arrived(page)).to_contain_text("127 images in 3 requests (50, 50, 27)")
+    expect(arrived(page)).to_contain_text("127 images in 3 batches (50, 50, 27)")
     attest(page)
     page.get_by_role("button", name="Attest and send").click()
     expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "forwarding")
@@ -168,9 +169,9 @@ def test_bad_files_are_left_out_each_with_its_reason_and_the_others_go_on(
 
     open_draft(page, known_list)
     drop(page, *(tmp_path / name for name in files))
-    expect(arrived(page)).to_contain_text("4 images in 1 request", timeout=SLOW_MS)
+    expect(arrived(page)).to_contain_text("4 images in 1 batch", timeout=SLOW_MS)
 
-    told = page.locator(".left-out ul").inner_text()
+    told = page.locator(".rejected ul").inner_text()
     for sentence in (
         *("is text", "cut short", "an SVG drawing", "a web page (HTML)", "is empty (0 bytes)"),
         *("a GIF image", "40.0 MB; at most 10 MB", "already in this import"),
@@ -188,9 +189,9 @@ def test_the_same_folder_again_after_a_reload_changes_nothing(
     drop(page, tmp_path / "few")
     expect(arrived(page)).to_contain_text("5 images")
     page.reload()
-    expect(arrived(page)).to_contain_text("5 images in 1 request (5)")
+    expect(arrived(page)).to_contain_text("5 images in 1 batch (5)")
     drop(page, tmp_path / "few")
-    expect(page.locator(".arrived-words")).to_contain_text("5 were here already")
+    expect(page.locator(".upload-summary")).to_contain_text("5 already in this draft")
     assert draft.files.count() == 5
 
 
@@ -205,9 +206,9 @@ def test_files_are_chosen_with_the_keyboard_and_removed_one_by_one_or_all_left_o
     chooser.value.set_files([*paths, tmp_path / "note.txt"])
     expect(arrived(page)).to_contain_text("3 images")
     page.get_by_role("button", name="Remove face-001.jpg").click()
-    expect(arrived(page)).to_contain_text("2 images in 1 request (2)")
-    page.get_by_role("button", name="Clear this list").click()
-    expect(arrived(page)).to_contain_text("0 left out")
+    expect(arrived(page)).to_contain_text("2 images in 1 batch (2)")
+    page.get_by_role("button", name="Clear rejected files").click()
+    expect(arrived(page)).to_contain_text("0 rejected")
     assert set(draft.files.values_list("original_name", flat=True)) == {
         "face-000.jpg",
         "face-002.jpg",
@@ -222,7 +223,7 @@ def test_what_the_network_lost_is_tried_again_by_itself(
     lost = iter([True, False, True])
     page.route("**/files/", lambda route: route.abort() if next(lost, False) else route.continue_())
     drop(page, tmp_path / "few")
-    expect(arrived(page)).to_contain_text("6 images in 1 request (6)")
+    expect(arrived(page)).to_contain_text("6 images in 1 batch (6)")
 
 
 def test_what_stays_lost_is_named_and_sent_again_at_a_press(
@@ -233,14 +234,14 @@ def test_what_stays_lost_is_named_and_sent_again_at_a_press(
     page.clock.install()
     page.route("**/files/", lambda route: route.abort())
     drop(page, tmp_path / "few")
-    lost = page.locator(".lost")
+    lost = page.locator(".upload-failed")
     for _ in range(30):
         page.clock.run_for(1000)
-    expect(lost).to_contain_text("2 files did not arrive. What was accepted is kept.")
-    expect(lost).to_contain_text("few/face-000.jpg: It did not reach the server.")
+    expect(lost).to_contain_text("2 uploads failed. Accepted images are saved.")
+    expect(lost).to_contain_text("few/face-000.jpg: The server cannot be reached.")
     page.unroute("**/files/")
-    lost.get_by_role("button", name="Try these again").click()
-    expect(arrived(page)).to_contain_text("2 images in 1 request (2)")
+    lost.get_by_role("button", name="Retry failed uploads").click()
+    expect(arrived(page)).to_contain_text("2 images in 1 batch (2)")
     expect(lost).to_be_hidden()
 
 
@@ -254,7 +255,7 @@ def test_nothing_can_be_sent_while_files_are_still_arriving(
     held: list[Route] = []
     page.route("**/files/", lambda route: held.append(route))
     drop(page, tmp_path / "few")
-    expect(page.locator("#send-hint")).to_have_text("Wait until all files have arrived.")
+    expect(page.locator("#send-hint")).to_have_text("Wait until the upload has finished.")
     expect(send).to_be_disabled()
     for route in held:
         route.continue_()
@@ -270,12 +271,12 @@ def test_someone_signed_out_meanwhile_signs_in_elsewhere_and_goes_on(
     attest(page)
     page.context.clear_cookies(name="sessionid")
     drop(page, tmp_path / "few")
-    expect(page.locator(".lost")).to_contain_text("9 files did not arrive.")
-    expect(page.locator(".lost")).to_contain_text("You are signed out.")
+    expect(page.locator(".upload-failed")).to_contain_text("9 uploads failed.")
+    expect(page.locator(".upload-failed")).to_contain_text("You are signed out.")
     with page.context.expect_page() as opened:
-        page.locator(".lost").get_by_role("link", name="Sign in in another tab").click()
+        page.locator(".upload-failed").get_by_role("link", name="Sign in in a new tab").click()
     sign_in(opened.value)
-    page.get_by_role("button", name="Try these again").click()
+    page.get_by_role("button", name="Retry failed uploads").click()
     expect(arrived(page)).to_contain_text("9 images")
 
     page.context.clear_cookies(name="sessionid")
@@ -311,7 +312,7 @@ def test_a_draft_discarded_in_another_tab_while_files_arrive_leaves_no_file(
     write(tmp_path / "many", 60)
     draft = open_draft(page, known_list)
     drop(page, tmp_path / "many")
-    expect(page.locator(".arrived-words")).to_contain_text(re.compile(r"[1-9]\d* accepted"))
+    expect(page.locator(".upload-summary")).to_contain_text(re.compile(r"[1-9]\d* accepted"))
     intake.discard(draft, actor)
     expect(page.locator("#progress")).to_contain_text("This draft was discarded")
     assert [path for path in media.rglob("*") if path.is_file()] == []
@@ -325,7 +326,7 @@ def test_a_poll_keeps_the_focus_and_the_scroll_and_ends_by_itself(
     page.on("request", lambda asked: polls.append(asked.url) if "/progress/" in asked.url else None)
     page.set_viewport_size({"width": 1440, "height": 400})
     page.goto(f"/imports/{sent.pk}/")
-    summary = page.get_by_text("What was attested")
+    summary = page.get_by_text("Attestation details")
     summary.focus()
     page.evaluate("window.scrollTo(0, 150)")
     forward()
@@ -344,9 +345,9 @@ def test_a_draft_is_discarded_only_after_asking(
     draft = make_draft(known_list, 2)
     page.goto(f"/imports/{draft.pk}/")
     page.get_by_role("button", name="Discard draft").click()
-    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Keep draft").click()
     page.get_by_role("button", name="Discard draft").click()
-    page.get_by_role("button", name="Discard and destroy").click()
+    page.get_by_role("button", name="Discard and destroy images").click()
     expect(page.locator("#progress")).to_contain_text("This draft was discarded")
     draft.refresh_from_db()
     assert draft.state == Import.State.CANCELED

@@ -30,18 +30,19 @@ def test_web_server_killed_in_an_upload_and_worker_in_a_send_lose_and_double_not
         page = browser.new_context(base_url=installed.url).new_page()
         sign_in(page)
         page.goto("/lists/")
-        page.get_by_role("button", name="Read from Persona now").click()
+        page.get_by_role("button", name="Sync lists").click()
         page.get_by_role("row", name=list_id).get_by_role("link", name="New import").click()
         page.get_by_role("button", name="Continue to the images").click()
+        page.wait_for_load_state()
 
         drop(page, tmp_path / "faces")
-        expect(page.locator(".arrived-words")).to_contain_text(re.compile(r"[1-9]\d* accepted"))
+        expect(page.locator(".upload-summary")).to_contain_text(re.compile(r"[1-9]\d* accepted"))
         installed.kill(web)
         stored = "SELECT count(*) FROM importers_image WHERE state = 'accepted'"
         assert 0 < int(str(installed.rows(stored)[0][0])) < IMAGES
         installed.start_web()
         expect(arrived(page)).to_contain_text(
-            "120 images in 3 requests (50, 50, 20)", timeout=60_000
+            "120 images in 3 batches (50, 50, 20)", timeout=60_000
         )
 
         attest(page)

@@ -65,7 +65,7 @@ class TestOpening:
 
     def test_page_links_to_lists_when_none_is_known(self, signed_in: Client) -> None:
         html = signed_in.get("/imports/new/").content.decode()
-        assert "No face list is known yet" in html
+        assert "No face lists yet" in html
         assert 'name="face_list"' not in html
 
 
@@ -73,7 +73,7 @@ class TestPage:
     def test_page_shows_how_the_draft_would_be_sent(self, signed_in: Client, draft: Import) -> None:
         add_rows(draft, 134)
         html = page_of(signed_in, draft)
-        assert "137 images in 3 requests (50, 50, 37)" in words(html)
+        assert "137 images in 3 batches (50, 50, 37)" in words(html)
         assert 'data-images="137"' in html
         assert 'data-state="draft"' in html
 
@@ -81,7 +81,7 @@ class TestPage:
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         add_rows(empty_draft, 1)
-        assert "1 image in 1 request (1)" in words(page_of(signed_in, empty_draft))
+        assert "1 image in 1 batch (1)" in words(page_of(signed_in, empty_draft))
 
     def test_large_images_need_more_requests(
         self, signed_in: Client, empty_draft: Import, settings: Settings
@@ -89,16 +89,16 @@ class TestPage:
         add_rows(empty_draft, 5)
         Image.objects.update(byte_size=9_000_000)
         text = words(page_of(signed_in, empty_draft))
-        assert "5 images in 3 requests (2, 2, 1)" in text
+        assert "5 images in 3 batches (2, 2, 1)" in text
         settings.BATCH_MAX_IMAGES = 1
-        assert "5 images in 5 requests" in words(page_of(signed_in, empty_draft))
+        assert "5 images in 5 batches" in words(page_of(signed_in, empty_draft))
 
     def test_page_says_when_no_image_is_accepted(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
         add_rows(empty_draft, 2, Image.State.LEFT_OUT)
         text = words(page_of(signed_in, empty_draft))
-        assert "No image accepted yet. 2 left out." in text
+        assert "No images accepted yet. 2 rejected." in text
 
     def test_gallery_pages_have_no_gap_and_no_repeat(
         self, signed_in: Client, empty_draft: Import
@@ -130,7 +130,7 @@ class TestPage:
     def test_contents_are_served_as_a_fragment(self, signed_in: Client, draft: Import) -> None:
         html = signed_in.get(f"/imports/{draft.pk}/contents/").content.decode()
         assert "<html" not in html
-        assert "3 images in 1 request (3)" in words(html)
+        assert "3 images in 1 batch (3)" in words(html)
         assert values_of(html, "manifest_sha256") == [
             consent.manifest_sha256(consent.manifest(draft))
         ]
@@ -160,7 +160,7 @@ class TestChanges:
         html = response.content.decode()
         assert response.status_code == 200
         assert "<html" not in html
-        assert "2 images in 1 request (2)" in words(html)
+        assert "2 images in 1 batch (2)" in words(html)
         assert "face-1.jpg" not in html
         assert values_of(html, "manifest_sha256") != values_of(before, "manifest_sha256")
 

@@ -57,8 +57,8 @@ class TestRetry:
         persona.faults.inject("unprocessable", times=2)
         forward()
         html = page_of(signed_in, three_batches)
-        assert "Try batch 1 again" in words(html)
-        assert "Try batch 3 again" not in words(html)
+        assert "Retry batch 1" in words(html)
+        assert "Retry batch 3" not in words(html)
         response = signed_in.post(reverse("batch_retry", args=[three_batches.pk, 2]), follow=True)
         assert "1 batch is queued again." in words_of(response)
         states = list(three_batches.batches.order_by("number").values_list("state", flat=True))
@@ -141,7 +141,7 @@ class TestDecision:
 
     def test_page_shows_the_candidates(self, signed_in: Client, batch: Batch) -> None:
         html = signed_in.get(f"/imports/{batch.face_import_id}/").content.decode()
-        for shown in ("mprt_a", "mprt_b", "40 successful", "– error", "None is: send it again"):
+        for shown in ("mprt_a", "mprt_b", "40 successful", "– error", "No match: send again"):
             assert shown in html
 
     def test_chosen_candidate_becomes_the_importer(self, signed_in: Client, batch: Batch) -> None:

@@ -142,7 +142,7 @@ class TestRecord:
         record = Attestation.objects.get()
         text = words(page_of(signed_in, submitted))
         for shown in (
-            "Maya Okafor", "officer", "192.0.2.7", "over exactly 3 images",
+            "Maya Okafor", "officer", "192.0.2.7", "for exactly 3 images",
             "explicit consent", "Illinois (BIPA)", ANSWERS.purpose, "5 Jan 2026 to 31 Mar 2026",
             ANSWERS.notice_version, "Sent to us by the subjects themselves",
             ANSWERS.evidence_reference, record.manifest_sha256, record.seal, "password",

@@ -40,7 +40,7 @@ class TestPage:
             rf"<tr>(?:(?!</tr>).)*{watched.persona_id}.*?</tr>", response.content.decode(), re.S
         )
         assert row is not None
-        assert 'data-state="completed"' in row[0]
+        assert 'data-state="active"' in row[0]
         assert f'href="/?face_list={watched.pk}">3<' in row[0]
         assert f"/imports/new/?list={watched.pk}" in row[0]
 
@@ -66,13 +66,13 @@ class TestPage:
         for environment in (Environment.SANDBOX, Environment.PRODUCTION):
             FaceList.objects.create(environment=environment, persona_id="lst_x", name="Elsewhere")
         assert "Elsewhere" not in words_of(signed_in.get("/lists/"))
-        assert "No face list is known yet" in words_of(signed_in.get("/lists/"))
+        assert "No face lists yet" in words_of(signed_in.get("/lists/"))
 
     def test_page_shows_when_the_lists_were_read(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        assert "Not read from Persona yet" in words_of(signed_in.get("/lists/"))
-        assert "Last read" in words_of(read(signed_in))
+        assert "Not synced yet" in words_of(signed_in.get("/lists/"))
+        assert "Last synced" in words_of(read(signed_in))
 
     def test_page_sends_persona_no_request(self, signed_in: Client, persona: LocalPersona) -> None:
         signed_in.get("/lists/")

@@ -60,7 +60,7 @@ class TestProgress:
         assert states(html)[0] == "forwarding"
         assert "queued" in states(html)
         assert polled_address(html).startswith(f"/imports/{submitted.pk}/progress/?seen=")
-        assert "0 of 1 batch ended." in words(html)
+        assert "0 of 1 batch finished." in words(html)
 
     @pytest.mark.parametrize("state", [state for state in Batch.State if state != "canceled"])
     def test_page_shows_each_batch_state(
@@ -91,7 +91,7 @@ class TestProgress:
         counts = progress.successful_count, progress.duplicate_count, progress.error_count
         assert counts == (31, 12, 5)
         text = words(page_of(signed_in, three_batches))
-        for pair in ("Successful 31", "Duplicate 12", "Error 5", "2 of 3 batches ended"):
+        for pair in ("Successful 31", "Duplicate 12", "Error 5", "2 of 3 batches finished"):
             assert pair in text
 
     def test_counts_above_the_image_count_are_shown(
@@ -120,7 +120,7 @@ class TestProgress:
         Batch.objects.update(accepted_at=Now() - timedelta(hours=2, minutes=5))
         later = poll(signed_in, html).content.decode()
         assert "overdue" in codes(later)
-        assert "Persona has had it for 2 hours, 5 minutes and has not ended it." in words(later)
+        assert "Still processing at Persona after 2 hours, 5 minutes." in words(later)
 
     def test_page_follows_persona_until_the_import_completes(
         self, signed_in: Client, submitted: Import, persona: LocalPersona
@@ -131,7 +131,7 @@ class TestProgress:
         assert response.status_code == 286
         text = words_of(response)
         assert "Successful 3" in text
-        assert "1 of 1 batch ended" in text
+        assert "1 of 1 batch finished" in text
         (entry,) = persona.ledger()
         assert entry.importer_id in text
         assert states(page_of(signed_in, submitted))[0] == "completed"

@@ -164,7 +164,7 @@ class TestForm:
     ) -> None:
         files = [(f"face-{seed}.jpg", draw(seed, size=(200, 200))) for seed in range(128)]
         response = upload_by_form(signed_in, empty_draft, *files)
-        assert "128 images in 3 requests (50, 50, 28)" in words_of(response)
+        assert "128 images in 3 batches (50, 50, 28)" in words_of(response)
         assert empty_draft.files.count() == len(stored_files(media)) == 128
 
     def test_form_without_a_file_says_so(self, signed_in: Client, draft: Import) -> None:

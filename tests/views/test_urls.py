@@ -201,7 +201,7 @@ def test_post_without_csrf_token_changes_nothing(
     before = every_row()
     response = client.post(address_in(name, draft), {"login": "officer", "password": PASSWORD})
     assert response.status_code == 403
-    assert "too old to act on" in response.content.decode()
+    assert "This page has expired" in response.content.decode()
     assert every_row() == before
 
 
@@ -277,7 +277,7 @@ RESPONSES: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
     "unknown static file": (404, lambda client, draft: client.get("/static/nothing.css")),
     "wrong method": (405, lambda client, draft: client.get("/lists/read/")),
     "wrong answers": (422, lambda client, draft: client.post("/lists/add/")),
-    "static": (200, lambda client, draft: client.get("/static/consentry.css")),
+    "static": (200, lambda client, draft: client.get("/static/css/base.css")),
 }
 
 
@@ -328,14 +328,14 @@ def test_server_error_page_hides_the_traceback(
     signed_in.raise_request_exception = False
     response = signed_in.get("/")
     assert response.status_code == 500
-    assert "The fault is ours" in response.content.decode()
+    assert "This is an error in Consentry" in response.content.decode()
     assert "secret" not in response.content.decode()
     check_headers(response)
     assert "no-store" in response.headers["Cache-Control"]
 
 
 def test_static_file_may_be_cached(client: Client) -> None:
-    response = read_whole(client.get("/static/consentry.css"))
+    response = read_whole(client.get("/static/css/base.css"))
     assert "no-store" not in response.headers["Cache-Control"]
     assert response.headers["Content-Type"].startswith("text/css")
 

@@ -1,0 +1,70 @@
+/* Shows the progress of the uploads and announces it to screen readers. */
+
+/** @import { UploadQueue } from "./upload-queue.js" */
+
+const FAILURES_SHOWN = 20;
+const SPOKEN_EVERY_MS = 4000;
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {UploadQueue} queue
+ * @param {() => void} retry - called by the retry button
+ */
+export function showUploads(form, queue, retry) {
+  const part = (selector) => form.querySelector(selector);
+  const status = document.getElementById("upload-status");
+  let spokenAt = 0;
+  let isDrawing = false;
+
+  function say(text) {
+    status.textContent = text;
+    spokenAt = Date.now();
+  }
+
+  function draw() {
+    isDrawing = false;
+    const summary = summaryOf(queue);
+    part(".upload-progress").hidden = !queue.given;
+    part("label[for=uploaded]").textContent = queue.isBusy ? "Uploading" : "Finished";
+    part("progress").max = queue.given || 1;
+    part("progress").value = queue.done;
+    part(".upload-summary").textContent = summary;
+    if (queue.isBusy && Date.now() - spokenAt > SPOKEN_EVERY_MS) say(summary);
+    drawFailures();
+  }
+
+  function drawFailures() {
+    part(".upload-failed").hidden = !queue.failed.length;
+    part(".upload-failed a").hidden = queue.stopped?.code !== "signed_out";
+    part(".upload-failed-count").textContent =
+      `${counted(queue.failed.length, "upload")} failed. Accepted images are saved.`;
+    const shown = queue.failed.slice(0, FAILURES_SHOWN).map(({ item, failure }) => {
+      const entry = document.createElement("li");
+      entry.textContent = `${item.name}: ${failure.reason}`;
+      return entry;
+    });
+    part(".upload-failed-names").replaceChildren(...shown);
+  }
+
+  queue.addEventListener("change", () => {
+    if (!isDrawing) requestAnimationFrame(draw);
+    isDrawing = true;
+  });
+  queue.addEventListener("finish", () => say(summaryOf(queue)));
+  part(".upload-failed button").addEventListener("click", retry);
+}
+
+function summaryOf({ done, given, counts, failed }) {
+  const parts = [
+    `${done} of ${counted(given, "file")}`,
+    `${counts.accepted} accepted`,
+    `${counts.rejected} rejected`,
+  ];
+  if (counts.known) parts.push(`${counts.known} already in this draft`);
+  if (failed.length) parts.push(`${failed.length} failed`);
+  return parts.join(", ");
+}
+
+function counted(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
