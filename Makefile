@@ -8,7 +8,7 @@ run:
 test:
 	@sh .ci/test $(ARGS)
 
-# The tests that kill workers and walk the state machine, at length: about half an hour.
+# Long runs of the tests that kill workers and walk the state machine: about half an hour.
 soak:
 	@SOAK=True sh .ci/test tests/journeys/test_kill.py tests/journeys/test_state_machine.py $(ARGS)
 

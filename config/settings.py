@@ -21,8 +21,8 @@ def _secret_key() -> str:
         return key
     if not DEBUG:
         raise ImproperlyConfigured(
-            "SECRET_KEY is not set. Give 50 or more random characters in SECRET_KEY or "
-            "SECRET_KEY_FILE; `make run` needs none."
+            "SECRET_KEY is not set. Set SECRET_KEY or SECRET_KEY_FILE to 50 or more random "
+            "characters; `make run` needs none."
         )
     kept = VAR_DIR / "secret-key"
     if not kept.exists():
@@ -83,7 +83,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "importers.context.persona",
+                "importers.context_processors.persona",
             ]
         },
     }
@@ -119,7 +119,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "config.static_files.ModuleStaticFilesStorage"
     },
 }
 STATIC_URL = "static/"
@@ -128,12 +128,12 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
-FILE_UPLOAD_HANDLERS = ["importers.uploads.BoundedFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["importers.intake.upload_handler.BoundedFileUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # without JavaScript the form sends all files at once
 
 # Sign-in (django-allauth). Administrators create the accounts; there is no sign-up.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "importers.accounts.ClosedAccountAdapter"
+ACCOUNT_ADAPTER = "importers.access.sign_in.ClosedAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -197,13 +197,15 @@ PERSONA_BASE_URL = env.text(
 PERSONA_VERSION = env.text("PERSONA_VERSION", "2025-12-08")
 PERSONA_RATE_SHARE = env.decimal("PERSONA_RATE_SHARE", 0.5, least=0.01, most=1.0)
 # Requests are counted against our share over this window; only tests shorten it.
-PERSONA_RATE_WINDOW_SECONDS = env.integer("PERSONA_RATE_WINDOW_SECONDS", 60, least=1, most=60)
+PERSONA_RATE_WINDOW_SECONDS = env.integer(
+    "PERSONA_RATE_WINDOW_SECONDS", 60, least=1 if DEBUG else 60, most=60
+)
 PERSONA_TIMEOUT_SECONDS = env.integer("PERSONA_TIMEOUT_SECONDS", 60, least=1, most=600)
 PERSONA_KEY_LIFE_HOURS = env.integer("PERSONA_KEY_LIFE_HOURS", 1, least=1, most=24)
 BATCH_MAX_IMAGES = env.integer("BATCH_MAX_IMAGES", 50, least=1, most=100)
 BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", 25_000_000, least=10_000_000, most=100_000_000)
 # How long a worker may hold a batch without renewing it before another worker can claim it.
-BATCH_LEASE_SECONDS = env.integer("BATCH_LEASE_SECONDS", 45, least=5, most=600)
+BATCH_LEASE_SECONDS = env.integer("BATCH_LEASE_SECONDS", 45, least=2 if DEBUG else 20, most=600)
 
 
 def _persona_is_local() -> bool:
@@ -222,7 +224,8 @@ def _persona_is_local() -> bool:
         raise ImproperlyConfigured("PERSONA_BASE_URL is set, but PERSONA_API_KEY is not.")
     if scheme != "https" or not f".{host}".endswith(".withpersona.com"):
         raise ImproperlyConfigured(
-            "PERSONA_BASE_URL must be an https address at withpersona.com, or this machine."
+            "PERSONA_BASE_URL must be an https address at withpersona.com, or an address on "
+            "this machine."
         )
     return False
 

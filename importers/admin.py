@@ -1,4 +1,4 @@
-"""The administration: people, and the statement's wording. History is read, never edited."""
+"""Administration: people, and the statement's wording. History can be read, never edited."""
 
 from allauth.account.models import EmailAddress
 from django.contrib import admin
@@ -35,7 +35,7 @@ class StatementAdmin(ReadOnly):
 class AuditEventAdmin(ReadOnly):
     list_display = ("pk", "at", "actor_name", "action", "object_type", "object_id", "address")
     list_filter = ("action",)
-    show_full_result_count = False
+    show_full_result_count = False  # counting millions of rows is slower than the page
     list_select_related = False
 
 

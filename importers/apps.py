@@ -1,8 +1,13 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ImportersConfig(AppConfig):
     name = "importers"
 
     def ready(self) -> None:
-        from importers import accounts, checks  # noqa: F401  (they register themselves)
+        from importers import checks  # noqa: F401  (registers itself)
+        from importers.access import sign_in  # noqa: F401  (registers itself)
+        from importers.consent import statements
+
+        post_migrate.connect(statements.publish_first, sender=self)

@@ -1,4 +1,4 @@
-"""What is checked at start: settings that would fail later, said now with the remedy."""
+"""System checks: settings that would fail later, reported at the start with the remedy."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ def persona_key_is_given(**_: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
             "PERSONA_API_KEY is not set: images go to Local Persona on this machine only.",
-            hint="Give the key in PERSONA_API_KEY or PERSONA_API_KEY_FILE.",
+            hint="Set PERSONA_API_KEY or PERSONA_API_KEY_FILE.",
             id="consentry.W001",
         )
     ]
@@ -28,8 +28,8 @@ def images_travel_encrypted(**_: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Warning(
-            "The S3 endpoint is reached over plain HTTP: faces cross the network unencrypted.",
-            hint="Give an https address in AWS_ENDPOINT_URL_S3.",
+            "The S3 endpoint uses plain HTTP: faces cross the network unencrypted.",
+            hint="Use an https address in AWS_ENDPOINT_URL_S3.",
             id="consentry.W002",
         )
     ]

@@ -1,4 +1,4 @@
-"""What every answer carries, and what someone who is not signed in gets instead of a page."""
+"""Headers for every response, and the response to anyone who is not signed in."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-SIGN_IN_AGAIN = "You are signed out. What was accepted so far is kept; sign in again to go on."
+SIGN_IN_AGAIN = "You are signed out. Everything accepted so far is kept. Sign in again to continue."
 
 
 def private_pages(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Nothing that a person sees here stays in a browser's or proxy's store, or is embedded."""
+    """Keep every page out of the caches of browsers and proxies, and out of other sites."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
@@ -30,7 +30,7 @@ def private_pages(
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """A page leads to the sign-in; a fragment or an upload is answered 401, not by that page."""
+    """A page redirects to the sign-in; a fragment or an upload gets a 401 instead."""
 
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Any
@@ -39,7 +39,7 @@ class SignInRequired(LoginRequiredMiddleware):
             return HttpResponse(status=401, headers={"HX-Redirect": reverse("account_login")})
         if request.accepts("application/json") and not request.accepts("text/html"):
             return JsonResponse({"code": "signed_out", "reason": SIGN_IN_AGAIN}, status=401)
-        if request.method != "GET":  # the sign-in leads on to a page, never to an act
+        if request.method != "GET":  # signing in returns to the page and never repeats an act
             page = urlsplit(request.headers.get("Referer", "")).path or "/"
             return redirect_to_login(page)
         return super().handle_no_permission(request, view_func)

@@ -1,6 +1,6 @@
-"""`make bench`: what forwarding costs beside the bare requests, with real processes over real HTTP.
+"""`make bench` compares forwarding with the bare requests, in real processes over real HTTP.
 
-One run prints its ratios side by side; absolute times belong to the machine that it ran on.
+Compare the ratios. Absolute times depend on the machine.
 """
 
 import io
@@ -26,65 +26,63 @@ from PIL import Image as Picture
 from importers.local_persona import DEFAULT_KEY, IMPORT, LocalPersona
 from tests.support.product import Product, product
 
-IMAGES, SIDE_PIXELS, BATCH, THREADS, TURNS = 2000, 300, 50, 2, 3
-ANSWER_SECONDS = 0.5  # how long Persona, which is far away, takes to answer
+IMAGES, SIDE_PIXELS, BATCH, THREADS, ROUNDS = 2000, 300, 50, 2, 3
+ANSWER_SECONDS = 0.5  # the time of an answer over the internet
 LIMIT, LIMITED_BATCH = 300, 2
-HEAVY_BATCHES, HEAVY_SIDE_PIXELS = 6, 905  # some 500 kB each
+HEAVY_BATCHES, HEAVY_SIDE_PIXELS = 6, 905  # about 500 kB per image
 HEADERS = {"Authorization": f"Bearer {DEFAULT_KEY}", "Key-Inflection": "kebab"}
 MEGABYTE = 1_000_000
-TO_MEGABYTES = MEGABYTE if sys.platform == "darwin" else 1000  # what ru_maxrss counts in
+PER_MEGABYTE = MEGABYTE if sys.platform == "darwin" else 1000  # ru_maxrss: bytes or kilobytes
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="consentry-bench-") as name:
         folder = Path(name)
-        say("drawing …")
+        say("Drawing images …")
         faces = draw(folder / "faces", IMAGES, SIDE_PIXELS)
         heavy = draw(folder / "heavy", HEAVY_BATCHES * BATCH, HEAVY_SIDE_PIXELS)
         say(f"\n{IMAGES} images in {IMAGES // BATCH} requests, {THREADS} threads, no rate limit")
         ratio = throughput(folder, faces, ANSWER_SECONDS)
-        say(f"  its throughput over the loop's {ratio:8.2f}   (goal: at least 0.95)")
-        say(
-            "The same where Persona answers at once and shares this machine's cores with the worker"
-        )
-        say(f"  its throughput over the loop's {throughput(folder, faces, 0):8.2f}")
+        say(f"  throughput over the bare loop's {ratio:8.2f}   (goal: at least 0.95)")
+        say("The same with a Persona that answers at once, on the same cores as the worker")
+        say(f"  throughput over the bare loop's {throughput(folder, faces, 0):8.2f}")
         memory(folder, heavy)
-        pace(folder, faces)
+        rate_limit(folder, faces)
 
 
 def throughput(folder: Path, faces: Path, answer_seconds: float) -> float:
-    """Batches of 50 over a bare loop of the same requests: the median of some turns."""
+    """The worker's throughput over that of a bare loop of the same requests: the median ratio."""
     ratios = []
-    for turn in range(1, TURNS + 1):
+    for number in range(1, ROUNDS + 1):
         with local_persona(None, answer_seconds) as persona:
             bare = time_bare(persona, sorted(faces.iterdir()))
-        far = local_persona(None, answer_seconds)
-        with far as persona, signed(folder, persona, faces) as installed:
+        fresh = local_persona(None, answer_seconds)
+        with fresh as persona, signed(folder, persona, faces) as installed:
             ours = time_worker(installed)
         ratios.append(bare / ours)
-        say(f"  turn {turn}: the bare loop {bare:6.2f} s, the worker {ours:6.2f} s")
+        say(f"  round {number}: bare loop {bare:6.2f} s, worker {ours:6.2f} s")
     return statistics.median(ratios)
 
 
-def pace(folder: Path, faces: Path) -> None:
-    """More sends than one window of Persona's limit lets through."""
+def rate_limit(folder: Path, faces: Path) -> None:
+    """More sends than Persona's limit allows in one window."""
     sends = IMAGES // LIMITED_BATCH
     least = (math.ceil(sends / LIMIT) - 1) * 60
     share = {"PERSONA_RATE_SHARE": "1.0", "BATCH_MAX_IMAGES": str(LIMITED_BATCH)}
     with local_persona(LIMIT, 0) as persona, signed(folder, persona, faces, **share) as installed:
-        took = time_worker(installed)
+        seconds = time_worker(installed)
         refused, polls = installed.rows(
             "SELECT sum(status = 429), sum(method = 'GET') FROM importers_exchange"
         )[0]
-    say(f"\n{sends} sends and {polls} other requests at {LIMIT} a minute, our share 1.0")
-    say(f"  least that the limit allows  {least:8.1f} s")
-    say(f"  the worker                   {took:8.1f} s")
-    say(f"  its time over the least      {took / least:8.3f}   (goal: at most 1.05)")
-    say(f"  answers of 429               {refused:8}   (goal: 0)")
+    say(f"\n{sends} sends and {polls} other requests at {LIMIT} per minute, share 1.0")
+    say(f"  least time under the limit   {least:8.1f} s")
+    say(f"  worker                       {seconds:8.1f} s")
+    say(f"  worker over least time       {seconds / least:8.3f}   (goal: at most 1.05)")
+    say(f"  answers with status 429      {refused:8}   (goal: 0)")
 
 
 def memory(folder: Path, heavy: Path) -> None:
-    """The worker's peak with nothing to do, and with ever more batches of 25 MB."""
+    """The peak memory of the worker, idle and with more and more batches of 25 MB."""
     files = sorted(heavy.iterdir())
     size = sum(file.stat().st_size for file in files[:BATCH]) / MEGABYTE
     say(f"\nPeak memory of the worker, batches of {BATCH} images, {size:.1f} MB each")
@@ -115,10 +113,10 @@ class Persona(NamedTuple):
 
 @contextmanager
 def local_persona(limit: int | None, answer_seconds: float) -> Iterator[Persona]:
-    """A fresh one in a process of its own, which answers imports so late."""
+    """A new Local Persona in its own process. It answers imports after `answer_seconds`."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=stand_in, args=(theirs, limit, answer_seconds))
+    process = context.Process(target=run_local_persona, args=(theirs, limit, answer_seconds))
     process.start()
     try:
         yield Persona(*ours.recv())
@@ -127,7 +125,7 @@ def local_persona(limit: int | None, answer_seconds: float) -> Iterator[Persona]
         process.join()
 
 
-def stand_in(pipe: Connection, limit: int | None, answer_seconds: float) -> None:
+def run_local_persona(pipe: Connection, limit: int | None, answer_seconds: float) -> None:
     with LocalPersona(delay=0, rate_limit=limit) as persona:
         if answer_seconds:
             persona.faults.inject("slow", None, IMPORT, seconds=answer_seconds)
@@ -137,7 +135,7 @@ def stand_in(pipe: Connection, limit: int | None, answer_seconds: float) -> None
 
 @contextmanager
 def signed(folder: Path, persona: Persona, faces: Path, **options: str) -> Iterator[Product]:
-    """An installation in which all of `faces` are signed and wait to be sent."""
+    """An installation in which all `faces` are signed and wait to be sent."""
     with (
         tempfile.TemporaryDirectory(dir=folder) as own,
         product(Path(own), persona.url, "correct horse battery staple", **options) as installed,
@@ -148,7 +146,7 @@ def signed(folder: Path, persona: Persona, faces: Path, **options: str) -> Itera
 
 
 def time_bare(persona: Persona, files: list[Path]) -> float:
-    """Seconds that a plain loop takes: read the files, post them, check the status."""
+    """The seconds of a plain loop that reads the files, posts them and checks the status."""
     field = "data[attributes][image-files][]"
 
     def send(batch: list[Path]) -> None:
@@ -160,32 +158,32 @@ def time_bare(persona: Persona, files: list[Path]) -> float:
             timeout=60,
         ).raise_for_status()
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(send, [files[n : n + BATCH] for n in range(0, len(files), BATCH)]))
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def time_worker(installed: Product) -> float:
-    """Seconds from the beginning of its first send to the end of its last."""
+    """The seconds from the start of the first send to the end of the last."""
     installed.manage("forward", "--drain", "--threads", str(THREADS))
     sends = installed.rows(
         "SELECT at, milliseconds FROM importers_exchange WHERE method = 'POST' AND status = 201"
     )
     ends = [datetime.fromisoformat(str(at)).timestamp() for at, _ in sends]
-    begins = [end - float(sent[1]) / 1000 for end, sent in zip(ends, sends, strict=True)]
-    return max(ends) - min(begins)
+    starts = [end - float(sent[1]) / 1000 for end, sent in zip(ends, sends, strict=True)]
+    return max(ends) - min(starts)
 
 
 def peak_of_worker(installed: Product, threads: int) -> float:
-    """Megabytes that were resident at the most."""
+    """The most megabytes that were resident."""
     worker = installed.start_worker("--drain", "--threads", str(threads))
     _, status, usage = os.wait4(worker.pid, 0)
     worker.returncode = os.waitstatus_to_exitcode(status)
     if worker.returncode:
         raise RuntimeError("The worker failed.")
     peak: int = usage.ru_maxrss
-    return peak / TO_MEGABYTES
+    return peak / PER_MEGABYTE
 
 
 def say(text: str) -> None:

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.db import connection as database
 from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from importers import intake
-from importers.audit import Actor
-from importers.intake import Taken
+from importers.audit.actors import Actor
+from importers.intake import drafts, files
+from importers.intake.files import Received
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import
 from tests.support.attestations import submit
+from tests.support.files import incoming
 from tests.support.forwarding import Clock
 from tests.support.makers import AddFile, MakeDraft, MakeImports
 from tests.support.people import PASSWORD, sign_in
@@ -33,21 +33,6 @@ CHROMIUM_SWITCHES = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL run only the tests that work on rows: no page, no browser."""
-    if database.vendor == "sqlite":
-        return
-    selected = [item for item in items if works_on_rows(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in selected])
-    items[:] = selected
-
-
-def works_on_rows(item: pytest.Item) -> bool:
-    fixtures = set(getattr(item, "fixturenames", []))
-    has_rows = item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}
-    return bool(has_rows) and not fixtures & {"client", "browser", "postgresql_url"}
 
 
 @pytest.fixture(autouse=True)
@@ -123,10 +108,10 @@ def make_draft(actor: Actor) -> MakeDraft:
     """Make a draft for a list with the given number of images."""
 
     def make(to: FaceList, images: int = 3, *, first_seed: int = 0) -> Import:
-        draft = intake.open_draft(to, actor)
+        draft = drafts.open_draft(to, actor)
         for seed in range(first_seed, first_seed + images):
             data = draw(seed)
-            intake.take(draft, f"face-{seed}.jpg", data, len(data), actor)
+            files.receive(draft, incoming(f"face-{seed}.jpg", data), actor)
         return draft
 
     return make
@@ -156,16 +141,16 @@ def make_import(make_draft: MakeDraft, actor: Actor) -> MakeDraft:
 @pytest.fixture
 def draft(face_list: FaceList, actor: Actor) -> Import:
     """An empty draft."""
-    return intake.open_draft(face_list, actor)
+    return drafts.open_draft(face_list, actor)
 
 
 @pytest.fixture
 def add_file(draft: Import, actor: Actor) -> AddFile:
     """Add one file to the draft."""
 
-    def add_file(name: str = "face.jpg", data: bytes | None = None) -> Taken:
+    def add_file(name: str = "face.jpg", data: bytes | None = None) -> Received:
         data = draw() if data is None else data
-        return intake.take(draft, name, data, len(data), actor)
+        return files.receive(draft, incoming(name, data), actor)
 
     return add_file
 

@@ -1,38 +1,96 @@
-"""What a person may say to forwarding: pause, resume, and cancel what is not sent yet."""
+"""Control: what a person may decide about sending."""
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from importers import audit, connection
-from importers.audit import Actor
-from importers.forwarding.finish import close_import
-from importers.models import Batch, Import, PersonaLine
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import Actor
+from importers.forwarding.completion import close_import
+from importers.gateway import environments
+from importers.lists import holds
+from importers.models import Batch, Gateway, Import
 
 State = Batch.State
 
 
+class NoSuchCandidate(Exception):
+    """The batch no longer waits for this decision."""
+
+
 def pause(actor: Actor) -> None:
-    """Sends nothing more; what is at Persona is polled all the same."""
+    """Stop all sending. Persona is still polled for what was sent."""
+    environment = environments.current()
     with transaction.atomic():
-        PersonaLine.objects.get_or_create(environment=connection.environment())
-        running = PersonaLine.objects.filter(environment=connection.environment(), halted_at=None)
-        if running.update(halted_at=Now(), halted_by=actor.name):
-            audit.append(actor, "forwarding.paused")
+        # Before the first request to Persona there is no row yet.
+        Gateway.objects.get_or_create(environment=environment)
+        running = Gateway.objects.filter(environment=environment, paused_at=None)
+        if running.update(paused_at=Now(), paused_by=actor.name):
+            trail.append(actor, Action.SENDING_PAUSED)
 
 
 def resume(actor: Actor) -> None:
     with transaction.atomic():
-        line = PersonaLine.objects.filter(environment=connection.environment())
-        if line.exclude(halted_at=None).update(halted_at=None, halted_by=""):
-            audit.append(actor, "forwarding.resumed")
+        gateway = Gateway.objects.filter(environment=environments.current())
+        if gateway.exclude(paused_at=None).update(paused_at=None, paused_by=""):
+            trail.append(actor, Action.SENDING_RESUMED)
 
 
-def cancel_unsent(of_import: Import, actor: Actor) -> int:
-    """Cancels the batches that surely are not at Persona; how many. The others are sent already."""
+def cancel_unsent(face_import: Import, actor: Actor) -> int:
+    """Cancel the batches that certainly are not at Persona, and return how many."""
     with transaction.atomic():
-        unsent = of_import.batches.to_cancel()
-        count = unsent.update(state=State.CANCELED, finished_at=Now())
+        count = face_import.batches.cancelable().cancel()
         if count:
-            audit.append(actor, "import.canceled", of_import, batches=count)
-            close_import(of_import)
+            trail.append(actor, Action.IMPORT_CANCELED, face_import, batches=count)
+            close_import(face_import)
     return count
+
+
+def retry(face_import: Import, actor: Actor, number: int | None = None) -> int:
+    """Queue failed batches again, or just one, and return how many. Also end the list's hold.
+
+    A batch that may have arrived is recovered first; one that waits for a person's decision
+    keeps waiting.
+    """
+    batches = face_import.batches.all()
+    one = {} if number is None else {"number": number}
+    with transaction.atomic():
+        count = batches.filter(**one).recoverable().recover()
+        count += batches.filter(**one).retriable().requeue()
+        released = holds.release(face_import.face_list_id)
+        if count:
+            face_import.reopen()
+        if count or released:
+            trail.append(actor, Action.IMPORT_RETRIED, face_import, batches=count, **one)
+    return count
+
+
+def match(batch: Batch, importer_id: str, actor: Actor) -> None:
+    """Continue with the importer that a person has matched to an ambiguous batch.
+
+    Raises NoSuchCandidate.
+    """
+    if importer_id not in [row["id"] for row in batch.candidates]:
+        raise NoSuchCandidate
+    values = {"state": State.IMPORTING, "importer_id": importer_id, "accepted_at": Now()}
+    try:
+        with transaction.atomic():
+            _decide(batch, importer_id, actor, values)
+    except IntegrityError as claimed:  # by another batch (`importer_claimed_once`)
+        raise NoSuchCandidate from claimed
+
+
+def send_again(batch: Batch, actor: Actor) -> None:
+    """Queue an ambiguous batch under a new key: a person found no importer that matches.
+
+    Raises NoSuchCandidate.
+    """
+    with transaction.atomic():
+        _decide(batch, "", actor, {"state": State.QUEUED, **Batch.NEW_KEY})
+
+
+def _decide(batch: Batch, importer_id: str, actor: Actor, values: dict[str, object]) -> None:
+    if not batch.decide(**Batch.NO_PROBLEM, **values):
+        raise NoSuchCandidate
+    batch.face_import.reopen()
+    trail.append(actor, Action.BATCH_DECIDED, batch, importer=importer_id)

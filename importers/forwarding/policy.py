@@ -1,172 +1,210 @@
-"""What to do after a send or a look that did not succeed: pure functions, a row for each outcome.
+"""Policy: what happens to a batch after each answer. Pure functions, one case for each outcome.
 
-A batch that may have arrived is only ever sent again under the key that it was sent under, for
-that is what keeps Persona from importing it twice (https://docs.withpersona.com/idempotence).
-Before it gets another key, its importer is looked for at Persona.
+A batch that may have arrived is only sent again under the key that it was sent under, because
+that keeps Persona from importing it twice (https://docs.withpersona.com/idempotence). Before it
+gets another key, recovery searches Persona for its importer.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import Enum, auto
+from typing import Any
 
-from importers.models import Batch
+from importers.models import Batch, Problem
 from importers.persona import errors
+from importers.persona.responses import Importer
 
 State = Batch.State
 LONGEST_DELAY_SECONDS = 300
 CLOCKS_DIFFER_AT_MOST = timedelta(seconds=60)
-LOOK_AGAIN_AFTER = timedelta(seconds=15)
-SERVER_TROUBLE, CONFLICT = "server_trouble", "conflict"
-AMBIGUOUS = Batch.AMBIGUOUS
-RESTORED = "restored"
-HELD = ("unreachable", "key_refused", "rate_limited")
-
-
-class Scope(Enum):
-    """Whom the trouble concerns: this batch, every batch for its list, or all (`connection`)."""
-
-    BATCH = auto()
-    LIST = auto()
-    LINE = auto()
+RECOVER_AGAIN_AFTER = timedelta(seconds=15)
+NEVER_ARRIVED = (Problem.UNREACHABLE, Problem.KEY_REFUSED, Problem.RATE_LIMITED)
 
 
 @dataclass(frozen=True)
 class Before:
-    """How a batch stood before: sends so far, whether one may have arrived, the last problem."""
+    """A batch before the attempt: sends so far, whether one may have arrived, its last problem."""
 
     attempts: int = 1
     may_have_arrived: bool = False
     problem: str = ""
 
+    @classmethod
+    def of(cls, batch: Batch) -> "Before":
+        return cls(batch.attempts, batch.may_have_arrived, batch.problem)
+
     @property
     def waiting(self) -> Batch.State:
-        """The state to wait in where this attempt came to nothing."""
+        """The state to wait in if this attempt had no effect."""
         return State.UNKNOWN if self.may_have_arrived else State.QUEUED
+
+    @property
+    def delay(self) -> timedelta:
+        """How long to wait before the next attempt: twice as long each time, to a limit."""
+        return timedelta(seconds=min(2 ** min(self.attempts, 10), LONGEST_DELAY_SECONDS))
 
 
 @dataclass(frozen=True)
 class Step:
-    """The state to go to, why (a code and a sentence), and when and how to go on from there."""
+    """The state to move to, why (a code and a sentence), and when and how to continue."""
 
     state: Batch.State
     problem: str
     sentence: str
     delay: timedelta = timedelta()
-    scope: Scope = Scope.BATCH
     may_have_arrived: bool = False
     new_key: bool = False
-    look_first: bool = False
+    recover_first: bool = False
+    holds_list: bool = False
 
     @property
-    def is_held(self) -> bool:
-        """Whether this very send surely came to nothing, whatever became of those before it."""
-        return self.problem in HELD
+    def never_arrived(self) -> bool:
+        """Return True if this particular send had no effect. An earlier one may have had one."""
+        return self.problem in NEVER_ARRIVED
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome for a batch in hand: the importer that Persona created, or the next step.
+
+    Neither is given if the lease was lost before a request was made. `values` are columns to
+    write with a step. `requested` is False if the reserved request was not made.
+    """
+
+    importer: Importer | None = None
+    step: Step | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    requested: bool = True
 
 
 def after(error: errors.PersonaError, before: Before) -> Step:
-    """The step after a send that ended in `error`."""
-    said = f"Persona answered {error.status}: {error.words}"
-    held = _held(before, said)
-    unknown = Step(State.UNKNOWN, "no_clear_answer", said, _delay(before), may_have_arrived=True)
-    look = replace(unknown, delay=CLOCKS_DIFFER_AT_MOST, look_first=True)
+    """Return the step after a send that ended in `error`."""
     match error:
         case errors.NotConnected():
-            return replace(held, problem="unreachable", sentence=error.summary)
-        case errors.NoAnswer():
-            return replace(unknown, problem="no_answer", sentence=error.summary, scope=Scope.LINE)
-        case errors.ServerTrouble(status=408):
-            return replace(unknown, problem="no_answer")
+            return _gateway_is_down(Problem.UNREACHABLE, error, before)
+        case errors.NoAnswer() | errors.ServerTrouble(status=408):
+            return _in_doubt(Problem.NO_ANSWER, error, before)
         case errors.ServerTrouble() | errors.Unreadable():
-            again = look if before.problem == SERVER_TROUBLE else unknown
-            return replace(again, problem=SERVER_TROUBLE)
+            # Persona may replay a stored 5xx under the same key, so one more try is enough.
+            if before.problem == Problem.SERVER_TROUBLE:
+                return _to_recover(Problem.SERVER_TROUBLE, error)
+            return _in_doubt(Problem.SERVER_TROUBLE, error, before)
         case errors.Conflict():
-            return replace(look, problem=CONFLICT)
+            return _to_recover(Problem.CONFLICT, error)
         case errors.KeyRefused():
-            return replace(held, problem="key_refused")
+            return _gateway_is_down(Problem.KEY_REFUSED, error, before)
         case errors.RateLimited():
-            return replace(held, problem="rate_limited")
+            return _gateway_is_down(Problem.RATE_LIMITED, error, before)
+        # Only Persona's own refusal, which has a request ID, says anything about an earlier send.
         case errors.Refused() if error.request_id or not before.may_have_arrived:
-            return _after_refusal(error, said, held)
-        case _:  # not Persona's own word (a gateway's), or none that we know
-            return unknown
+            return _refused(error, before)
+        case _:  # a refusal by a proxy, or an unknown error
+            return _in_doubt(Problem.NO_CLEAR_ANSWER, error, before)
 
 
-def _held(before: Before, said: str) -> Step:
-    """This send came to nothing; the batch stays as it was and goes on when the line is up."""
+def _gateway_is_down(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
+    """This send had no effect. The batch stays as it was, and the breaker decides when to try."""
     arrived = before.may_have_arrived
-    return Step(before.waiting, "", said, scope=Scope.LINE, may_have_arrived=arrived)
+    return Step(before.waiting, problem, error.sentence, may_have_arrived=arrived)
 
 
-def _after_refusal(error: errors.Refused, said: str, held: Step) -> Step:
-    """Persona carried nothing out, now or before: another key is safe."""
-    if isinstance(error, errors.KeyReused):  # other bytes went under it before: perhaps our own
-        return replace(held, state=State.FAILED, problem="key_reused", scope=Scope.BATCH)
-    refused_list = Step(State.QUEUED, "list_refused", said, scope=Scope.LIST, new_key=True)
-    if isinstance(error, errors.NotFound):
-        return replace(refused_list, problem="list_unknown")
+def _in_doubt(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
+    """It may have arrived: send the same bytes under the same key."""
+    sentence = error.sentence
+    return Step(State.UNKNOWN, problem, sentence, before.delay, may_have_arrived=True)
+
+
+def _to_recover(problem: Problem, error: errors.PersonaError) -> Step:
+    """It may have arrived, and the same key cannot tell: recovery finds out.
+
+    Recovery waits until Persona must have created the importer, if it ever does.
+    """
+    return Step(
+        State.UNKNOWN,
+        problem,
+        error.sentence,
+        CLOCKS_DIFFER_AT_MOST,
+        may_have_arrived=True,
+        recover_first=True,
+    )
+
+
+def _refused(error: errors.Refused, before: Before) -> Step:
+    """Persona executed nothing, now or before: another key is safe."""
+    if isinstance(error, errors.KeyReused):  # its key was used for other bytes
+        arrived = before.may_have_arrived
+        return Step(State.FAILED, Problem.KEY_REUSED, error.sentence, may_have_arrived=arrived)
+    if isinstance(error, errors.NotFound):  # the list is all that the request refers to
+        return _list_is_refused(Problem.LIST_UNKNOWN, error)
+    # A key's own setting may spell names with underscores.
     if "list-id" in error.pointer.replace("_", "-"):
-        return refused_list
-    return Step(State.FAILED, "refused", said)
+        return _list_is_refused(Problem.LIST_REFUSED, error)
+    return Step(State.FAILED, Problem.REFUSED, error.sentence)
 
 
-def after_look(before: Before, *, arrived: bool, key_lives: bool, all_read: bool = True) -> Step:
-    """The step after a look that found nothing, or (`arrived`) that may have found it."""
-    if arrived:
+def _list_is_refused(problem: Problem, error: errors.Refused) -> Step:
+    # Under the old key, Persona would replay the refusal even when the list accepts images again.
+    return Step(State.QUEUED, problem, error.sentence, new_key=True, holds_list=True)
+
+
+def not_found_at_persona(before: Before, *, key_lives: bool) -> Step:
+    """Return the step after a recovery that found no importer."""
+    if before.problem == Problem.CONFLICT and key_lives:
+        sentence = "Persona is still processing the same request. We will check again."
+        delay = before.delay
+        return Step(State.UNKNOWN, Problem.CONFLICT, sentence, delay, may_have_arrived=True)
+    sentence = "Persona has no import that could be this batch. It is sent again under a new key."
+    return Step(State.QUEUED, Problem.NOT_ARRIVED, sentence, new_key=True)
+
+
+def ambiguous(before: Before, *, all_read: bool) -> Step:
+    """Return the step after a recovery that cannot tell which importer belongs to the batch."""
+    sentence = (
+        "Persona's answer was lost, and we could not confirm which Persona import belongs to this "
+        "batch. Choose the right one to continue."
+    )
+    if before.problem == Problem.RESTORED:
         sentence = (
-            "It was sent without a clear answer, and it can't be told for sure which import at "
-            "Persona is its own. Nothing more is done with it until a person says which."
+            "The database was restored from a backup, and this batch may have been sent since. "
+            "Choose the Persona import that belongs to it, if any, to continue."
         )
-        if before.problem == RESTORED:
-            sentence = (
-                "The database was restored from a backup, and this batch may have been sent since. "
-                "Nothing more is done with it until a person says which import is its own, if any."
-            )
-        if not all_read:
-            sentence += " More were made in that time than Consentry reads: not all are shown."
-        return Step(State.FAILED, AMBIGUOUS, sentence, may_have_arrived=True)
-    if before.problem == CONFLICT and key_lives:
-        sentence = "Persona is still at work on the same request: it is asked again."
-        return Step(State.UNKNOWN, CONFLICT, sentence, _delay(before), may_have_arrived=True)
-    sentence = "Persona has no import that could be it: it is sent again under a new key."
-    return Step(State.QUEUED, "not_arrived", sentence, new_key=True)
+    if not all_read:
+        sentence += " Too many imports were created at that time to list them all."
+    return Step(State.FAILED, Problem.AMBIGUOUS, sentence, may_have_arrived=True)
 
 
-def after_unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
-    """The step where an image could not be read from storage, so that nothing was sent now."""
+def recover_later(sentence: str, before: Before) -> Step:
+    """Return the step after a recovery that could not decide yet."""
+    return Step(
+        State.UNKNOWN,
+        before.problem or Problem.NO_ANSWER,
+        sentence,
+        RECOVER_AGAIN_AFTER,
+        may_have_arrived=True,
+        recover_first=True,
+    )
+
+
+def unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
+    """Return the step if an image could not be read from storage, so that nothing was sent."""
     arrived = before.may_have_arrived
     if missing:
-        return Step(State.FAILED, "image_missing", sentence, may_have_arrived=arrived)
-    delay = _delay(before)
-    return Step(before.waiting, "storage_unreadable", sentence, delay, may_have_arrived=arrived)
+        return Step(State.FAILED, Problem.IMAGE_MISSING, sentence, may_have_arrived=arrived)
+    problem, delay = Problem.STORAGE_UNREADABLE, before.delay
+    return Step(before.waiting, problem, sentence, delay, may_have_arrived=arrived)
 
 
-def given_back(before: Before) -> Step:
-    """The step where the worker is told to stop before the batch went out."""
+def returned(before: Before) -> Step:
+    """Return the step if the worker is stopped before the batch was sent."""
     return Step(before.waiting, before.problem, "", may_have_arrived=before.may_have_arrived)
 
 
 def seal_is_broken(sentence: str, before: Before) -> Step:
-    """The step where the bytes are not those that were attested: they are not sent."""
-    return Step(State.FAILED, "seal_broken", sentence, may_have_arrived=before.may_have_arrived)
+    """Return the step if the bytes are not those that were attested: they are not sent."""
+    arrived = before.may_have_arrived
+    return Step(State.FAILED, Problem.SEAL_BROKEN, sentence, may_have_arrived=arrived)
 
 
-def importer_is_taken(importer_id: str) -> Step:
-    """The step where Persona answers with an importer that another batch has."""
-    sentence = f"Persona answered with importer {importer_id}, which another batch already has."
-    return Step(State.FAILED, "importer_taken", sentence, may_have_arrived=True)
-
-
-def look_later(sentence: str, before: Before) -> Step:
-    """The step where a look could not tell yet."""
-    return Step(
-        State.UNKNOWN,
-        before.problem or "no_answer",
-        sentence,
-        LOOK_AGAIN_AFTER,
-        may_have_arrived=True,
-        look_first=True,
-    )
-
-
-def _delay(before: Before) -> timedelta:
-    return timedelta(seconds=min(2 ** min(before.attempts, 10), LONGEST_DELAY_SECONDS))
+def importer_is_claimed(importer_id: str) -> Step:
+    """Return the step if Persona answers with an importer that another batch has."""
+    sentence = f"Persona answered with importer {importer_id}, which belongs to another batch."
+    return Step(State.FAILED, Problem.IMPORTER_TAKEN, sentence, may_have_arrived=True)

@@ -1,8 +1,8 @@
-"""After a database was restored from a backup: what it holds as unsent may have been sent since.
+"""Restore: batches that a restored database shows as unsent may have been sent since the backup.
 
-Its keys may be used up, or lost with what came after the backup. So every batch without an importer
-is looked for at Persona before it could be sent again; and because the importer of an import that
-the backup does not hold could look like its own, only a person says which one is.
+Their keys may have been used, or may be missing from the backup. So every batch without an
+importer is recovered before it is sent again. An importer of an import that is missing from the
+backup could look like a match, so only a person confirms one.
 """
 
 import uuid
@@ -12,33 +12,36 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Least, Now
 
-from importers import audit
-from importers.forwarding import policy
-from importers.models import Batch, Import
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import OPERATOR
+from importers.models import Batch, Import, Problem
 
 State = Batch.State
 
 
-def doubt(backup_from: datetime) -> tuple[int, int]:
-    """Doubts all that the backup knows as unsent; how many batches, and how many drafts there are.
+def doubt_unsent(backup_from: datetime) -> tuple[int, int]:
+    """Put every batch without an importer in doubt. Return the number of batches and drafts.
 
-    Call it before any worker starts. Drafts are left as they are.
+    Call it before any worker starts. Drafts are not changed.
     """
     with transaction.atomic():
         unsent = Batch.objects.filter(importer_id="").exclude(state=State.CANCELED)
+        # A batch in doubt must have a key (`key_is_stored_before_sending`).
         for batch in unsent.filter(idempotency_key=None):
             Batch.objects.filter(pk=batch.pk).update(idempotency_key=uuid.uuid4())
+        # Recovery searches from the backup on, or from the first send if that was earlier.
         count = unsent.update(
             may_have_arrived=True,
-            look_first=True,
             first_sent_at=Least(Coalesce(F("first_sent_at"), backup_from), backup_from),
             tried_until=Now(),
-            problem=policy.RESTORED,
-            problem_detail="The database was restored: it may have been sent since the backup.",
-            next_attempt_at=Now(),
+            problem=Problem.RESTORED,
+            problem_detail="The database was restored. The batch may have been sent since.",
             lease_until=None,
             lease_owner="",
         )
-        unsent.exclude(state=State.FAILED).update(state=State.UNKNOWN)
-        audit.append(audit.WORKER, "database.restored", backup_from=str(backup_from), batches=count)
+        unsent.exclude(state=State.FAILED).recover()
+        trail.append(
+            OPERATOR, Action.DATABASE_RESTORED, backup_from=str(backup_from), batches=count
+        )
     return count, Import.objects.filter(state=Import.State.DRAFT).count()

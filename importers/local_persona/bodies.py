@@ -20,7 +20,7 @@ IMAGE_FILES = "data[attributes][image-files][]"
 UNDECODABLE = (
     *(ArithmeticError, EOFError, LookupError, MemoryError, OSError, SyntaxError, TypeError),
     *(ValueError, struct.error, zlib.error, Image.DecompressionBombError),
-    Warning,  # raised only where the interpreter makes errors of warnings
+    Warning,  # raised only if the interpreter turns warnings into errors
 )
 
 

@@ -70,7 +70,7 @@ class Faults:
         self, kind: str, times: int | None = 1, where: str | None = None, *,
         seconds: float | None = None, cached: bool | None = None, reset_seconds: int | None = None,
     ) -> Fault:  # fmt: skip
-        """Any fault may be late by `seconds`; `cached` decides whether a forced reply is stored."""
+        """Delay any fault by `seconds`; `cached` decides whether a forced reply is stored."""
         if kind not in FAULTS:
             raise ValueError(f"There is no fault {kind!r}. Known: {', '.join(FAULTS)}.")
         if times is not None and times < 1:

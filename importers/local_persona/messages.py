@@ -16,7 +16,7 @@ TITLES = {
 
 @dataclass
 class SeenRequest:
-    """`status` is None while unanswered, and stays so where the connection was dropped."""
+    """`status` is None while unanswered, and stays None if the connection was dropped."""
 
     method: str
     path: str

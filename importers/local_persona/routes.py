@@ -130,7 +130,7 @@ def _list(row: sqlite3.Row) -> Record:
 
 
 def _importer(row: sqlite3.Row, is_due: bool, faults: Iterable[str] = ()) -> Record | None:
-    """Return the importer as the faults show it, or None where one hides it."""
+    """Return the importer as the faults show it, or None if one hides it."""
     attributes: Record | None = {
         "status": "ready" if is_due else "pending",
         "created-at": _moment(row["created_at"]),

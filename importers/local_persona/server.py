@@ -1,4 +1,4 @@
-"""The server, and the way of a request: key, rate limit, idempotency, execution, faults."""
+"""The server, and the path of a request: key, rate limit, idempotency, execution, faults."""
 
 import threading
 import time
@@ -188,11 +188,11 @@ class LocalPersona:
 
 
 def _headers(reply: Reply, rate: Rate | None) -> Headers:
-    """Persona's own: neither a refused key nor a gateway's page has them."""
+    """Return Persona's own headers. A refusal of the key and a proxy's page have none."""
     if reply.status == 401 or reply.content_type != JSON:
         return {}
     headers = {"Request-Id": reply.request_id or random_id("req_"), **ENVIRONMENT}
-    if reply.status == 429:  # a forced one has headers even where nothing is limited
+    if reply.status == 429:  # a forced one has headers even if nothing is limited
         rate = rate._replace(remaining=0) if rate else Rate(300, 0, 60)
     if reply.shows_rate and rate:
         headers["RateLimit-Limit"] = str(rate.limit)

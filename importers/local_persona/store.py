@@ -55,7 +55,7 @@ def random_id(prefix: str) -> str:
 
 
 class Store:
-    """One connection, one writer at a time. Table and column names are never a client's."""
+    """One connection, one writer at a time. Table and column names never come from a client."""
 
     def __init__(self, path: Path | str | None = None) -> None:
         if path:

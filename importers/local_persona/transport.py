@@ -35,13 +35,13 @@ class Server(ThreadingTCPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # an OSError: a side ended the connection
+        if not isinstance(sys.exception(), OSError):  # OSError: one side ended the connection
             super().handle_error(request, client_address)
 
     def server_close(self) -> None:
         """Finish the requests in hand, and end the connections that wait for another."""
         for connection in list(self._connections):
-            with suppress(OSError):  # the client was first
+            with suppress(OSError):  # the client closed it first
                 connection.shutdown(socket.SHUT_RD)
         super().server_close()
 

@@ -5,7 +5,7 @@ from django.db.migrations.state import StateApps
 
 
 def make(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """The table behind the throttle of the sign-in page (CACHES)."""
+    """Create the table behind the throttle of the sign-in page (CACHES)."""
     call_command("createcachetable", database=schema_editor.connection.alias, verbosity=0)
 
 

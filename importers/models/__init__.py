@@ -1,12 +1,15 @@
-"""The rows: what is stored, what may stand together, and each single move from state to state."""
+"""The rows: what is stored, which combinations are valid, and every change of state."""
 
 from importers.models.audit import AuditEvent, AuditHead
-from importers.models.batches import Batch, Exchange
+from importers.models.batches import Batch
 from importers.models.consent import Attestation, Statement
+from importers.models.environments import Environment
+from importers.models.gateway import Exchange, Gateway
 from importers.models.imports import Image, Import
 from importers.models.levels import Level
-from importers.models.lists import Environment, FaceList
-from importers.models.workers import PersonaLine, Worker
+from importers.models.lists import FaceList
+from importers.models.problems import Problem
+from importers.models.workers import Worker
 
 __all__ = [
     "Attestation",
@@ -16,10 +19,11 @@ __all__ = [
     "Environment",
     "Exchange",
     "FaceList",
+    "Gateway",
     "Image",
     "Import",
     "Level",
-    "PersonaLine",
+    "Problem",
     "Statement",
     "Worker",
 ]

@@ -7,6 +7,7 @@ class AuditEvent(models.Model):
 
     at = models.DateTimeField()
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
+    # A copy: an account may be renamed later.
     actor_name = models.CharField(max_length=150, help_text="the username, or 'worker'")
     address = models.CharField(max_length=100, blank=True)
     action = models.CharField(max_length=50)
@@ -25,7 +26,7 @@ class AuditEvent(models.Model):
 
 
 class AuditHead(models.Model):
-    """The chain's one end: its lock, and what shows that rows were cut off at the end."""
+    """The end of the chain. It is the chain's lock, and shows if rows were cut off at the end."""
 
     length = models.PositiveBigIntegerField(default=0)
     hash = models.CharField(max_length=64, default="0" * 64)

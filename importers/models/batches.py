@@ -1,42 +1,63 @@
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
 
 from importers.models.imports import Import
 from importers.models.levels import Level
+from importers.models.problems import Problem
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def of_environment(self, environment: str) -> Self:
         return self.filter(face_import__face_list__environment=environment)
 
-    def to_send(self) -> Self:
-        """Due by the database's clock, or left in `sending` by a worker that is gone."""
+    def unended(self) -> Self:
+        return self.exclude(state__in=Batch.FINAL)
+
+    def due(self) -> Self:
+        """Due by the database's clock, or left in `sending` by a worker that died."""
         waiting = Q(state__in=Batch.WAITING, next_attempt_at__lte=Now())
         abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
         held = Q(face_import__face_list__held_until__gt=Now())
         return self.filter(waiting | abandoned).exclude(held).order_by("next_attempt_at", "pk")
 
-    def to_retry(self) -> Self:
-        """Refused for good, and surely not at Persona: a new key is safe."""
-        return self.filter(state__in=Batch.RETRIABLE, may_have_arrived=False)
-
-    def to_look_for(self) -> Self:
-        """Failed, but may be at Persona all the same."""
-        waits_for_a_person = Q(problem=Batch.AMBIGUOUS)
-        failed = self.filter(state__in=Batch.RETRIABLE, may_have_arrived=True)
-        return failed.exclude(waits_for_a_person)
-
-    def to_cancel(self) -> Self:
-        """Not ended, not being sent, and surely not at Persona."""
-        return self.filter(state__in=Batch.CANCELABLE, may_have_arrived=False)
-
     def to_poll(self) -> Self:
         return self.filter(state=Batch.State.IMPORTING, next_attempt_at__lte=Now())
+
+    def retriable(self) -> Self:
+        """Failed and certainly not at Persona: a new key is safe."""
+        return self.filter(state=Batch.State.FAILED, may_have_arrived=False)
+
+    def recoverable(self) -> Self:
+        """Failed, may be at Persona, and not waiting for a person's decision."""
+        failed = self.filter(state=Batch.State.FAILED, may_have_arrived=True)
+        return failed.exclude(problem=Problem.AMBIGUOUS)
+
+    def cancelable(self) -> Self:
+        """Not being sent, not ended, and certainly not at Persona."""
+        return self.filter(state__in=Batch.CANCELABLE, may_have_arrived=False)
+
+    def requeue(self) -> int:
+        """Queue them again under a new key. Only for batches that are certainly not at Persona."""
+        return self.update(
+            state=Batch.State.QUEUED,
+            attempts=0,
+            next_attempt_at=Now(),
+            **Batch.NO_PROBLEM,
+            **Batch.NEW_KEY,
+        )
+
+    def recover(self) -> int:
+        """Put them in doubt: each is recovered before it is sent again."""
+        return self.update(state=Batch.State.UNKNOWN, recover_first=True, next_attempt_at=Now())
+
+    def cancel(self) -> int:
+        return self.update(state=Batch.State.CANCELED, finished_at=Now())
 
 
 class Batch(models.Model):
@@ -44,29 +65,27 @@ class Batch(models.Model):
 
     queued ─▶ sending ─▶ importing ─▶ done
       ▲  │       │           └──────▶ errored
-      │  │       ├─▶ unknown   no answer: it may have arrived; sent again under the same key, or
-      │  │       │             looked for at Persona
-      │  │       └─▶ failed    Persona refused it, its seal is broken, or its importer can't be
-      │  │                     told from others: needs a person
-      │  └─▶ canceled ◀─ failed (a person gives it up, if it surely never arrived)
+      │  │       ├─▶ unknown   in doubt: no clear answer, so it may have arrived; sent again
+      │  │       │             under the same key, or recovered
+      │  │       └─▶ failed    Persona refused it, its seal is broken, or recovery is ambiguous:
+      │  │                     a person decides
+      │  └─▶ canceled ◀─ failed (a person gives up a batch that certainly never arrived)
       └───────────────── failed (a person tries again, under a new key)
     """
 
     class State(models.TextChoices):
         QUEUED = "queued", "Waiting to be sent"
         SENDING = "sending", "Being sent"
-        UNKNOWN = "unknown", "No answer yet"
-        IMPORTING = "importing", "At Persona"
+        UNKNOWN = "unknown", "Waiting for Persona to confirm"
+        IMPORTING = "importing", "Processing at Persona"
         DONE = "done", "Done"
-        ERRORED = "errored", "Errored at Persona"
-        FAILED = "failed", "Needs a person"
+        ERRORED = "errored", "Failed at Persona"
+        FAILED = "failed", "Action required"
         CANCELED = "canceled", "Canceled"
 
     WAITING = (State.QUEUED, State.UNKNOWN)
     FINAL = (State.DONE, State.ERRORED, State.FAILED, State.CANCELED)
     TROUBLED = (State.ERRORED, State.FAILED)
-    AMBIGUOUS = "ambiguous"  # the problem of a batch that waits for a person's decision
-    RETRIABLE = (State.FAILED,)
     CANCELABLE = (State.QUEUED, State.FAILED)
     LEVELS = {
         State.SENDING: Level.INFO,
@@ -77,9 +96,19 @@ class Batch(models.Model):
         State.FAILED: Level.ERROR,
     }
     LONG_AT_PERSONA = timedelta(minutes=10)
+    NO_PROBLEM = {"problem": "", "problem_detail": ""}
+    # Only for batches that are not at Persona. The next claim creates the key.
+    NEW_KEY: dict[str, Any] = {
+        "idempotency_key": None,
+        "first_sent_at": None,
+        "may_have_arrived": False,
+        "recover_first": False,
+        "candidates": [],
+    }
 
     face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="batches")
     number = models.PositiveIntegerField()
+    # As cut and signed: a batch that holds another number of images is not sent.
     image_count = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
 
@@ -88,12 +117,13 @@ class Batch(models.Model):
     next_attempt_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=100, blank=True)
+    # Rises with each claim: a worker that lost its lease can no longer write its outcome.
     fence = models.PositiveIntegerField(default=0)
-    first_sent_at = models.DateTimeField(null=True, help_text="under the present key")
+    first_sent_at = models.DateTimeField(null=True, help_text="under the current key")
     tried_until = models.DateTimeField(null=True, help_text="the last moment it can have arrived")
     may_have_arrived = models.BooleanField(default=False)
-    look_first = models.BooleanField(default=False, help_text="look for its importer, do not send")
-    candidates = models.JSONField(default=list, help_text="importers of which one may be its own")
+    recover_first = models.BooleanField(default=False, help_text="find it at Persona, do not send")
+    candidates = models.JSONField(default=list, help_text="importers that may belong to this batch")
 
     importer_id = models.CharField(max_length=100, blank=True)
     persona_status = models.CharField(max_length=100, blank=True)
@@ -103,9 +133,7 @@ class Batch(models.Model):
     accepted_at = models.DateTimeField(null=True, help_text="When Persona answered with an id.")
     finished_at = models.DateTimeField(null=True)
 
-    problem = models.CharField(
-        max_length=30, blank=True, help_text="a code; empty when all is well"
-    )
+    problem = models.CharField(max_length=30, blank=True, choices=Problem)
     problem_detail = models.TextField(blank=True, help_text="the same in a sentence")
 
     objects = BatchQuerySet.as_manager()
@@ -132,58 +160,44 @@ class Batch(models.Model):
         return f"Batch {self.number} of import {self.face_import_id}"
 
     @property
+    def label(self) -> str:
+        return self.get_state_display()
+
+    @property
     def level(self) -> Level:
         return self.LEVELS.get(self.State(self.state), Level.NEUTRAL)
 
     @property
+    def is_ambiguous(self) -> bool:
+        """Return True if a person must say which importer at Persona belongs to this batch."""
+        return self.state == self.State.FAILED and self.problem == Problem.AMBIGUOUS
+
+    @property
     def can_be_retried(self) -> bool:
-        return self.state in self.RETRIABLE and self.problem != self.AMBIGUOUS
+        return self.state == self.State.FAILED and not self.is_ambiguous
 
     @property
     def is_overdue(self) -> bool:
-        """Whether Persona has had it for so long that people should know."""
+        """Return True if Persona has been processing it for unusually long."""
         if self.state != self.State.IMPORTING or self.accepted_at is None:
             return False
         return datetime.now(UTC) - self.accepted_at > self.LONG_AT_PERSONA
 
-    def move(self, to: State, *, of: tuple[State, ...], **values: object) -> bool:
-        """Moves to `to` with `values`, if the row is still in one of `of`; whether it did."""
-        rows = Batch.objects.filter(pk=self.pk, state__in=of)
-        return bool(rows.update(state=to, **values))
+    @property
+    def is_lease_held(self) -> bool:
+        """Return True if the lease that this object was read with is still valid."""
+        return self._leased.filter(lease_until__gt=Now()).exists()
 
     @property
-    def is_still_lent(self) -> bool:
-        """Whether the lease that this object was read with still holds."""
-        return self._lent.filter(lease_until__gt=Now()).exists()
-
-    @property
-    def _lent(self) -> models.QuerySet["Batch"]:
+    def _leased(self) -> models.QuerySet["Batch"]:
         return Batch.objects.filter(pk=self.pk, state=self.State.SENDING, fence=self.fence)
 
-    def finish_sending(self, to: State, **values: object) -> bool:
-        """The move out of `sending`, for the lease's holder alone; whether it still held it."""
-        return bool(self._lent.update(state=to, lease_until=None, lease_owner="", **values))
-
-    @property
-    def _was_left_sending(self) -> bool:
-        """By a worker that died: its request can have arrived until its lease ran out."""
-        return self.state == self.State.SENDING and not self.look_first
-
-    def learn_late(self, **values: object) -> bool:
-        """The move to `importing` by an answer that came after the lease was lost.
-
-        The batch still has the key that was answered, so the importer is its own, whoever holds
-        the lease now: that worker finds the batch moved on, and its answer changes nothing.
-        """
-        rows = Batch.objects.filter(pk=self.pk, idempotency_key=self.idempotency_key)
-        waiting = (self.State.SENDING, *self.WAITING)
-        rows = rows.filter(state__in=waiting, importer_id="")
-        return bool(
-            rows.update(state=self.State.IMPORTING, lease_until=None, lease_owner="", **values)
-        )
-
-    def lend(self, owner: str, until: models.expressions.Combinable, *, looks: bool) -> bool:
-        """The move into `sending`, key and all: whether this worker now holds the lease."""
+    def lend(self, owner: str, until: Combinable, *, recovers: bool) -> bool:
+        """Move into `sending` and store the key. Return True if this worker now holds the lease."""
+        # A worker that died while sending may have reached Persona until its lease expired.
+        was_sending = self.state == self.State.SENDING
+        tried_until = "lease_until" if was_sending and not self.recover_first else "tried_until"
+        # Matches nothing if another worker has claimed the batch since it was read.
         rows = Batch.objects.filter(pk=self.pk, fence=self.fence, state=self.state)
         return bool(
             rows.update(
@@ -194,28 +208,36 @@ class Batch(models.Model):
                 lease_until=until,
                 idempotency_key=self.idempotency_key or uuid.uuid4(),
                 first_sent_at=Coalesce(F("first_sent_at"), Now()),
-                look_first=looks,
-                tried_until=F("lease_until" if self._was_left_sending else "tried_until"),
-                may_have_arrived=self.may_have_arrived or self.state == self.State.SENDING,
+                recover_first=recovers,
+                tried_until=F(tried_until),
+                may_have_arrived=self.may_have_arrived or was_sending,
             )
         )
 
+    def finish_sending(self, to: State, **values: Any) -> bool:
+        """Move out of `sending`. Return False if another worker holds the lease by now."""
+        return bool(self._leased.update(state=to, lease_until=None, lease_owner="", **values))
 
-class Exchange(models.Model):
-    """One HTTP exchange with Persona. Never a body."""
+    def accept_late(self, **values: Any) -> bool:
+        """Move to `importing` by an answer that came after the lease was lost.
 
-    at = models.DateTimeField(db_default=Now())
-    milliseconds = models.PositiveIntegerField()
-    method = models.CharField(max_length=10)
-    path = models.CharField(max_length=300)
-    status = models.PositiveSmallIntegerField(null=True, help_text="None where no answer came.")
-    request_id = models.CharField(max_length=100, blank=True)
-    error_title = models.CharField(max_length=300, blank=True)
-    error_detail = models.TextField(blank=True)
-    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, null=True, related_name="exchanges")
+        The batch still has the key that was answered, so the importer belongs to it, whoever
+        holds the lease now: that worker's own answer then changes nothing. Return False if the
+        batch has moved on.
+        """
+        rows = Batch.objects.filter(pk=self.pk, idempotency_key=self.idempotency_key)
+        waiting = (self.State.SENDING, *self.WAITING)
+        rows = rows.filter(state__in=waiting, importer_id="")
+        return bool(
+            rows.update(state=self.State.IMPORTING, lease_until=None, lease_owner="", **values)
+        )
 
-    class Meta:
-        ordering = ["-pk"]
+    def observe(self, **values: Any) -> bool:
+        """Write what Persona reports of its importer. Return False if the batch has ended."""
+        rows = Batch.objects.filter(pk=self.pk, state=self.State.IMPORTING)
+        return bool(rows.update(**values))
 
-    def __str__(self) -> str:
-        return f"{self.method} {self.path} {self.status or 'no answer'}"
+    def decide(self, **values: Any) -> bool:
+        """Write a person's decision. Return False if the batch no longer waits for one."""
+        rows = Batch.objects.filter(pk=self.pk, state=self.State.FAILED, problem=Problem.AMBIGUOUS)
+        return bool(rows.update(**{"next_attempt_at": Now(), "candidates": []} | values))

@@ -5,7 +5,7 @@ from importers.models.imports import Import
 
 
 class Statement(models.Model):
-    """The wording that a person attests. A new wording is a new version; none is ever edited."""
+    """The wording that a person attests to. A new wording is a new version; none is edited."""
 
     version = models.PositiveIntegerField(unique=True)
     text = models.TextField()
@@ -47,11 +47,12 @@ class ImageSource(models.TextChoices):
 
 
 class Attestation(models.Model):
-    """What a person swore, over exactly which images. Sealed once, never edited.
+    """A person's answers and the images that they cover. Sealed once, never edited.
 
-    `seal` is the SHA-256 over every other field (see `importers.consent`), and
-    `manifest_sha256` that of the sorted SHA-256 of the import's images, one a line.
-    Fields after ISO/IEC TS 27560:2023, 740 ILCS 14/15(b) and GDPR Art. 7(1).
+    `seal` is the SHA-256 over the fields that `seal_version` names (`consent.seal`), and
+    `manifest_sha256` that of the manifest in the form that `manifest_version` names
+    (`consent.manifest`). The fields follow ISO/IEC TS 27560:2023, 740 ILCS 14/15(b) and
+    GDPR Art. 7(1).
     """
 
     face_import = models.OneToOneField(
@@ -71,6 +72,7 @@ class Attestation(models.Model):
 
     manifest_sha256 = models.CharField(max_length=64)
     image_count = models.PositiveIntegerField()
+    # Copies: a list or an account may be renamed later.
     list_persona_id = models.CharField(max_length=100)
     list_name = models.CharField(max_length=200, blank=True)
     typed_name = models.CharField(max_length=200)
@@ -81,6 +83,8 @@ class Attestation(models.Model):
     signed_at = models.DateTimeField()
     signed_from = models.CharField(max_length=100, help_text="IP address, or 'command line'")
     sign_in_method = models.CharField(max_length=50)
+    manifest_version = models.PositiveSmallIntegerField()
+    seal_version = models.PositiveSmallIntegerField()
     seal = models.CharField(max_length=64)
 
     def __str__(self) -> str:

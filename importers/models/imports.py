@@ -12,7 +12,7 @@ from importers.models.lists import FaceList
 
 class ImportQuerySet(models.QuerySet["Import"]):
     def with_totals(self) -> Self:
-        """Adds `images`, `left_out` and Persona's three counts (None while none is known)."""
+        """Add `images`, `left_out` and Persona's three counts, None while none is known."""
         return self.annotate(
             successful_count=Sum("batches__successful_count"),
             duplicate_count=Sum("batches__duplicate_count"),
@@ -28,13 +28,17 @@ def _files_counted(state: str) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=models.IntegerField()), 0)
 
 
+class IllegalMove(Exception):
+    """The import is not in a state that this move starts from."""
+
+
 class Import(models.Model):
-    """One set of faces on its way to one list.
+    """One set of images going to one list.
 
     draft ─▶ forwarding ─▶ completed
       │        ▲   │ └───▶ needs_attention ─▶ completed
       ▼        │   ▼             │
-    canceled ◀─│───┴─────────────┤ (nothing was sent of it, and a person gave it up)
+    canceled ◀─│───┴─────────────┤ (a person gave it up before anything was sent)
                └─────────────────┘ (a person tries again)
 
     After `draft` the set of images never changes.
@@ -42,12 +46,12 @@ class Import(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
-        FORWARDING = "forwarding", "Forwarding"
+        FORWARDING = "forwarding", "Sending"
         COMPLETED = "completed", "Completed"
-        NEEDS_ATTENTION = "needs_attention", "Needs attention"
+        NEEDS_ATTENTION = "needs_attention", "Action required"
         CANCELED = "canceled", "Canceled"
 
-    FINAL = (State.COMPLETED, State.CANCELED)
+    COMPLETED_WITH_ERRORS = "Completed with errors"
     LEVELS = {
         State.FORWARDING: Level.INFO,
         State.COMPLETED: Level.SUCCESS,
@@ -60,6 +64,8 @@ class Import(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
+
+    error_count: int | None = None  # set by `with_totals` and by `forwarding.progress`
 
     objects = ImportQuerySet.as_manager()
 
@@ -82,10 +88,6 @@ class Import(models.Model):
         return f"Import {self.pk}"
 
     @property
-    def level(self) -> Level:
-        return self.LEVELS.get(self.State(self.state), Level.NEUTRAL)
-
-    @property
     def is_draft(self) -> bool:
         return self.state == self.State.DRAFT
 
@@ -93,25 +95,45 @@ class Import(models.Model):
     def is_unfinished(self) -> bool:
         return self.state == self.State.FORWARDING
 
-    def move(self, to: State, *, of: tuple[State, ...]) -> bool:
-        """Moves to `to` if the row is still in one of `of`; whether it did."""
-        moved = Import.objects.filter(pk=self.pk, state__in=of).update(state=to)
-        if moved:
-            self.state = to
-        return bool(moved)
+    @property
+    def has_errors(self) -> bool:
+        """Return True if Persona reported errors for a completed import."""
+        return self.state == self.State.COMPLETED and bool(self.error_count)
+
+    @property
+    def label(self) -> str:
+        return self.COMPLETED_WITH_ERRORS if self.has_errors else self.get_state_display()
+
+    @property
+    def level(self) -> Level:
+        if self.has_errors:
+            return Level.WARNING
+        return self.LEVELS.get(self.State(self.state), Level.NEUTRAL)
+
+    def move(self, to: State, *, of: tuple[State, ...]) -> None:
+        """Move to `to`. Raises IllegalMove if the row is in none of `of` by now."""
+        if not Import.objects.filter(pk=self.pk, state__in=of).update(state=to):
+            raise IllegalMove(f"Import {self.pk} cannot become {to}.")
+        self.state = to
+
+    def reopen(self) -> None:
+        """Return to `forwarding` because a batch continues. No effect if it is there already."""
+        ended = Import.objects.filter(pk=self.pk, state=self.State.NEEDS_ATTENTION)
+        ended.update(state=self.State.FORWARDING)
 
 
 class Image(models.Model):
-    """A file that a person gave: accepted and stored, or left out with the reason's code.
+    """A file that a person gave: accepted and stored, or rejected (`left_out`) with a reason code.
 
-    Destroyed (`destroyed_at` set): the bytes are gone, the row and its hash remain.
+    Once destroyed (`destroyed_at`), the bytes are gone; the row and its hash remain.
     """
 
     class State(models.TextChoices):
         ACCEPTED = "accepted", "Accepted"
-        LEFT_OUT = "left_out", "Left out"
+        LEFT_OUT = "left_out", "Rejected"
 
     face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="files")
+    # Names the image in addresses and at Persona: an original name often holds a person's.
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     original_name = models.TextField(help_text="As the person gave it; never used as a path.")
     byte_size = models.PositiveBigIntegerField()
@@ -120,7 +142,7 @@ class Image(models.Model):
     width = models.PositiveIntegerField(default=0, help_text="pixels")
     height = models.PositiveIntegerField(default=0, help_text="pixels")
     state = models.CharField(max_length=10, choices=State)
-    reason = models.CharField(max_length=30, blank=True, help_text="why it was left out: a code")
+    reason = models.CharField(max_length=30, blank=True, help_text="why it was rejected: a code")
     explanation = models.TextField(blank=True, help_text="the same in a sentence")
     storage_key = models.CharField(max_length=100, blank=True)
     uploaded_at = models.DateTimeField(auto_now_add=True)

@@ -1,30 +1,23 @@
 from django.db import models
 
+from importers.models.environments import Environment
 from importers.models.levels import Level
 
 
-class Environment(models.TextChoices):
-    """Where Persona is. A key belongs to one environment, and lists do not cross over."""
-
-    LOCAL = "local", "Local Persona"
-    SANDBOX = "sandbox", "Persona Sandbox"
-    PRODUCTION = "production", "Persona Production"
-    UNNAMED = "unnamed", "Persona"
-
-
 class FaceList(models.Model):
-    """One of Persona's face lists (`list/face`), as last read there or as named by a person.
+    """One of Persona's face lists (`list/face`), as last read from Persona or added by a person.
 
-    While `held_until` lies ahead, nothing is sent to the list: Persona refused it (`problem`).
+    Until `held_until` nothing is sent to the list, because Persona refused it (`problem`, in
+    Persona's words).
     """
 
     class State(models.TextChoices):
         """Computed by `state`, never stored."""
 
-        ACTIVE = "active", "Active"
-        UNCONFIRMED = "unconfirmed", "Not confirmed"
         REFUSED = "refused", "Refused by Persona"
         ARCHIVED = "archived", "Archived"
+        ACTIVE = "active", "Active"
+        UNCONFIRMED = "unconfirmed", "Not confirmed"
 
     LEVELS = {State.ACTIVE: Level.SUCCESS, State.REFUSED: Level.ERROR}
 
@@ -32,7 +25,7 @@ class FaceList(models.Model):
     persona_id = models.CharField(max_length=100)
     name = models.CharField(max_length=200, blank=True)
     archived = models.BooleanField(default=False)
-    read_at = models.DateTimeField(null=True, help_text="When Persona last told us of it.")
+    read_at = models.DateTimeField(null=True, help_text="When it was last read from Persona.")
     problem = models.TextField(blank=True)
     problem_since = models.DateTimeField(null=True)
     refusals = models.PositiveIntegerField(default=0)

@@ -1,6 +1,6 @@
 """Persona's words in, ours out. The only module that speaks HTTP; it knows no Django.
 
-Every call is one request: nothing is retried here, since only the caller knows what a second
+Each call is one request: nothing is retried here, since only the caller knows what a second
 request would cost. `trust_env=False` keeps proxies and ~/.netrc from replacing our header,
 redirects are not followed (they would carry faces elsewhere), and TLS is always verified.
 """
@@ -19,12 +19,12 @@ from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
 
-from importers.persona import answers, errors
-from importers.persona.answers import Importer, ImportersPage, PersonaList, RateLimit
+from importers.persona import errors, responses
+from importers.persona.responses import Importer, ImportersPage, PersonaList, RateLimit
 
 CONNECT_TIMEOUT_SECONDS = 5
-LONGEST_ANSWER_BYTES = 5_000_000
-PAGE_SIZE = 100
+MAX_ANSWER_BYTES = 5_000_000  # far more than a page of importers needs
+PAGE_SIZE = 100  # the most that Persona allows (docs: /pagination)
 PIECE_BYTES = 262_144
 
 
@@ -39,7 +39,7 @@ class ImageFile:
 
 @dataclass
 class Exchange:
-    """One request and what came of it; `status` is None where no answer came. Never a body."""
+    """One request and its outcome; `status` is None if no answer came. Never a body."""
 
     method: str
     path: str
@@ -92,25 +92,26 @@ class Client:
             _part("data[attributes][image-files][]", file.data, file.name, file.content_type)
             for file in files
         ]
+        # Not a random boundary: a retry under the same key must repeat the same bytes.
         body, content_type = encode_multipart_formdata(parts, f"consentry-{idempotency_key}")
         headers = {"Content-Type": content_type, "Idempotency-Key": idempotency_key}
-        return self._call("POST", "/importer/list-item/faces", answers.importer, body, headers)
+        return self._call("POST", "/importer/list-item/faces", responses.importer, body, headers)
 
     def importer(self, importer_id: str) -> Importer:
         """GET /importers/{id} (docs: /api-reference/importers/retrieve-an-importer)."""
-        return self._call("GET", f"/importers/{quote(importer_id, safe='')}", answers.importer)
+        return self._call("GET", f"/importers/{quote(importer_id, safe='')}", responses.importer)
 
     def importers_page(self, after: str = "") -> ImportersPage:
         """GET /importers: a page of importers, newest first (docs: /pagination)."""
-        return self._call("GET", f"/importers?{_page(after)}", answers.importers_page)
+        return self._call("GET", f"/importers?{_page(after)}", responses.importers_page)
 
     def face_list(self, list_id: str) -> PersonaList:
-        """GET /lists/{id}, of whatever type it is."""
-        return self._call("GET", f"/lists/{quote(list_id, safe='')}", answers.persona_list)
+        """GET /lists/{id}: a list of any type."""
+        return self._call("GET", f"/lists/{quote(list_id, safe='')}", responses.persona_list)
 
     def lists_page(self, after: str = "") -> tuple[list[PersonaList], str | None]:
         """GET /lists: lists of every type, and the next page's cursor (docs: /pagination)."""
-        return self._call("GET", f"/lists?{_page(after)}", answers.lists_page)
+        return self._call("GET", f"/lists?{_page(after)}", responses.lists_page)
 
     def _call[T](
         self,
@@ -120,15 +121,15 @@ class Client:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> T:
-        """The one place that sends: time-outs, redirects and headers are not for callers to set."""
+        """Send a request. No caller can override the timeout, the redirects or our headers."""
         began = time.monotonic()
         exchange = Exchange(method, path.partition("?")[0])
         try:
-            exchange.status, told, content = self._exchange(method, path, body, headers or {})
-            exchange.request_id = told.get("Request-Id", "")
-            exchange.rate_limit = answers.rate_limit(told)
-            exchange.date = answers.date(told)
-            return answers.understand(exchange.status, told, content, read)
+            exchange.status, answered, content = self._exchange(method, path, body, headers or {})
+            exchange.request_id = answered.get("Request-Id", "")
+            exchange.rate_limit = responses.rate_limit(answered)
+            exchange.date = responses.date(answered)
+            return responses.parse(exchange.status, answered, content, read)
         except errors.PersonaError as error:
             exchange.error = error
             raise
@@ -148,23 +149,24 @@ class Client:
                 headers=headers,
                 timeout=(CONNECT_TIMEOUT_SECONDS, self._timeout_seconds),
                 allow_redirects=False,
-                stream=True,
+                stream=True,  # so that our own deadline and size limit apply to the body
             ) as response:
                 return response.status_code, response.headers, _read_until(response, deadline)
         except (requests.ConnectTimeout, requests.exceptions.SSLError) as error:
             raise errors.NotConnected("No connection to Persona could be made.") from error
         except requests.ConnectionError as error:
+            # Refused, or no such host. Any other break may follow a request that arrived.
             if isinstance(getattr(error.args[0], "reason", None), NewConnectionError):
                 raise errors.NotConnected("No connection to Persona could be made.") from error
             raise errors.NoAnswer("The connection to Persona broke before it answered.") from error
         except requests.RequestException as error:
             raise errors.NoAnswer("Persona did not answer in time.") from error
         except HTTPError as error:
-            raise errors.NoAnswer("Persona's answer broke off.") from error
+            raise errors.NoAnswer("Persona's answer was cut off.") from error
 
 
 class _Body(io.BytesIO):
-    """What is sent, in pieces, until the deadline: a slow line must not outlast a lease."""
+    """A body that is sent in pieces until the deadline: a slow network must not outlast a lease."""
 
     def __init__(self, data: bytes, deadline: float) -> None:
         super().__init__(data)
@@ -177,7 +179,7 @@ class _Body(io.BytesIO):
 
 
 def _adapter() -> HTTPAdapter:
-    """One connection, over which a body leaves in larger pieces than http.client's 16 kB."""
+    """One connection, which sends a body in larger pieces than http.client's 16 kB."""
     adapter = HTTPAdapter()
     adapter.init_poolmanager(1, 1, blocksize=PIECE_BYTES)
     return adapter
@@ -197,15 +199,15 @@ def _page(after: str | None = None) -> str:
 
 
 def _read_until(response: requests.Response, deadline: float) -> bytes:
-    """The answer's body; raises NoAnswer once it takes too long or grows too large.
+    """Return the answer's body. Raises NoAnswer if it is too slow or too large.
 
-    What comes in one piece, as an importer does, is never too late.
+    An answer that arrives in one piece, such as an importer, is never too slow.
     """
     content = bytearray()
     while chunk := response.raw.read1(65_536, decode_content=True):
         if content and time.monotonic() > deadline:
             raise errors.NoAnswer("Persona's answer did not end in time.")
         content += chunk
-        if len(content) > LONGEST_ANSWER_BYTES:
+        if len(content) > MAX_ANSWER_BYTES:
             raise errors.NoAnswer("Persona's answer is too long.")
     return bytes(content)

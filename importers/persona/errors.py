@@ -1,11 +1,11 @@
-"""What can go wrong in a talk with Persona.
+"""How an exchange with Persona can fail.
 
 PersonaError
 ├── NoAnswer          nothing came back: the request may have arrived
 │   └── NotConnected  no connection was made: it did not arrive
 ├── Unreadable        a 2xx answer that we cannot read: it did arrive
-├── ServerTrouble     408 or 5xx: it may have been carried out
-└── Refused           4xx: it was not carried out
+├── ServerTrouble     408 or 5xx: it may have been executed
+└── Refused           4xx: it was not executed
     ├── KeyRefused    401, 403
     ├── NotFound      404
     ├── Conflict      409
@@ -39,8 +39,14 @@ class PersonaError(Exception):
 
     @property
     def words(self) -> str:
-        """Persona's own words, else ours."""
+        """Persona's own words, or ours if it gave none."""
         return ": ".join(part for part in (self.title, self.detail) if part) or self.summary
+
+    @property
+    def sentence(self) -> str:
+        """The same with the status, as a person reads it on a page."""
+        has_words = self.title or self.detail
+        return f"Persona answered {self.status}: {self.words}" if has_words else self.summary
 
 
 class NoAnswer(PersonaError):
@@ -76,7 +82,7 @@ class Conflict(Refused):
 
 
 class RateLimited(Refused):
-    """`wait_seconds` is Persona's RateLimit-Reset, or None where it gave none."""
+    """`wait_seconds` is Persona's RateLimit-Reset, or None if it gave none."""
 
     wait_seconds: float | None = None
 

@@ -1,7 +1,7 @@
-"""Where images lie: in a folder (here) or in a bucket (`s3`, imported only where it is used).
+"""Where images are stored: a folder, or a bucket (`s3`, imported only if it is used).
 
-Both are Django's storages that tell every trouble as OSError, FileNotFoundError where there is no
-such image; both have `probe`, which raises OSError where no image could be stored now.
+Both are Django storages that report every failure as OSError, and a missing image as
+FileNotFoundError. Both have `probe`, which raises OSError if no image could be stored now.
 """
 
 from importers.storage.files import DurableFileStorage

@@ -9,19 +9,20 @@ from django.core.files.storage import FileSystemStorage
 
 
 class DurableFileStorage(FileSystemStorage):
-    """Django's file storage, with the file and every folder on its way flushed to the disk."""
+    """Django's file storage, with the file and every folder above it flushed to the disk."""
 
     def probe(self) -> None:
-        """Raises OSError where the folder, or the one that it would be made in, takes no file."""
+        """Raises OSError if the folder, or the one that it would be created in, is not writable."""
         folder = Path(self.location)
         while not folder.exists():
             folder = folder.parent
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "The folder of images can't be written.")
+            raise PermissionError(errno.EACCES, "The folder of images is not writable.")
 
     def _save(self, name: str, content: Any) -> str:
         saved: str = super()._save(name, content)  # type: ignore[misc]
         path = Path(self.path(saved))
+        # After a power cut, a file is only there if every folder that leads to it is on the disk.
         for part in (path, *path.parents[: len(Path(saved).parts)]):
             _flush(part)
         return saved

@@ -1,8 +1,8 @@
 """Images in a private bucket of S3-compatible storage. Nothing else here knows boto3.
 
-What boto3 raises leaves this module as OSError, and as FileNotFoundError where the object is gone.
-One request does each thing: an image is read, or put, in one piece, so that what S3 acknowledged
-is whole and what it refused is not there.
+Each error of boto3 leaves this module as OSError, or as FileNotFoundError if the object is gone.
+An image is read, or put, by one request in one piece: what S3 acknowledged is complete, and what
+it refused is not there.
 """
 
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import ContentFile
 from storages.backends.s3 import S3Storage
 
-MISSING = {"NoSuchKey", "NoSuchVersion", "404"}  # a HEAD is answered without a code of its own
+MISSING = {"NoSuchKey", "NoSuchVersion", "404"}  # the answer to a HEAD has no code of its own
 CLIENT = Config(
     connect_timeout=5,
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 2},
-    proxies={},  # none from the environment, as for every call that we make
-    # Other makers' S3 refuse checksums that trail the body. Without, the signature covers it.
+    proxies={},  # none from the environment, as for each of our requests
+    # Other vendors' S3 refuse checksums that trail the body. Without them, the signature covers it.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
@@ -33,7 +33,7 @@ ONE_PUT = TransferConfig(multipart_threshold=5_000_000_000, use_threads=False)
 
 
 @contextmanager
-def _told_as_os_errors() -> Iterator[None]:
+def _as_os_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
@@ -44,15 +44,15 @@ def _told_as_os_errors() -> Iterator[None]:
         raise OSError(f"S3 did not answer: {type(error).__name__}.") from error
 
 
-class PrivateS3Storage(S3Storage):
-    """Objects that only their bucket's owner may read, under keys that say nothing.
+class PrivateS3Storage(S3Storage):  # type: ignore[misc]  # the library has no types
+    """Objects that only the bucket's owner may read, under random keys.
 
-    A key is random, so that it is free is not asked before each upload (`file_overwrite`).
+    A random key is free, so no request asks whether it is (`file_overwrite`).
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            default_acl=None,  # the bucket's own rules, which many buckets insist on
+            default_acl=None,  # the bucket's own rules: many buckets allow nothing else
             file_overwrite=True,
             object_parameters={"CacheControl": "no-store"},
             client_config=CLIENT,
@@ -62,7 +62,7 @@ class PrivateS3Storage(S3Storage):
 
     @cached_property
     def connection(self) -> Any:
-        """One for all threads: its client may be shared, and each more would take 13 MB."""
+        """One for all threads: a client may be shared, and each further one costs 13 MB."""
         return super().connection
 
     @cached_property
@@ -74,47 +74,47 @@ class PrivateS3Storage(S3Storage):
             config=CLIENT.merge(PROBE),
         )
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def probe(self) -> None:
-        """Raises OSError, within a few seconds, where the bucket can't be reached."""
+        """Raises OSError within a few seconds if the bucket cannot be reached."""
         self._probing.list_objects_v2(Bucket=self.bucket_name, Prefix=self.location, MaxKeys=1)
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def _open(self, name: str, mode: str = "rb") -> "ContentFile[bytes]":
-        """The whole image, by one request; S3Storage's own file makes three."""
+        """Return the whole image with one request; S3Storage's own file makes three."""
         if mode != "rb":
             raise ValueError("Images are only read; `save` writes them.")
         client = self.connection.meta.client
         answer = client.get_object(Bucket=self.bucket_name, Key=self._normalize_name(name))
         return ContentFile(answer["Body"].read(), name)
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def _save(self, name: str, content: Any) -> str:
         saved: str = super()._save(name, content)
         return saved
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def delete(self, name: str) -> None:
-        """Destroys it, also where the bucket keeps older versions behind a marker."""
+        """Destroy it, and each older version if the bucket keeps versions."""
         key = self._normalize_name(name)
         if self.bucket.Object(key).delete().get("DeleteMarker"):
             for version in self.bucket.object_versions.filter(Prefix=key):
                 version.delete()
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def exists(self, name: str) -> bool:
         return bool(super().exists(name))
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         folders, files = super().listdir(path)
         return folders, files
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def get_modified_time(self, name: str) -> datetime:
         modified: datetime = super().get_modified_time(name)
         return modified
 
-    @_told_as_os_errors()
+    @_as_os_errors()
     def size(self, name: str) -> int:
         return int(super().size(name))

@@ -1,19 +1,20 @@
-"""How a few things are written on every page."""
+"""How names and sizes are written on every page."""
 
 import unicodedata
-from typing import Any
 
 from django import template
+from django.contrib.auth.models import User
 
-from importers import forms
+from importers.models import people
 
 register = template.Library()
+# Controls, formatting, line and paragraph separators, private use, unassigned.
 UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"}
 
 
 @register.filter
 def file_name(name: str) -> str:
-    """A name as it was given, with what would not be seen, or would turn it round, spelt out."""
+    """Return the name as given, with invisible and direction-changing characters escaped."""
     return "".join(
         f"\\u{ord(letter):04x}" if unicodedata.category(letter) in UNSEEN else letter
         for letter in name
@@ -21,13 +22,13 @@ def file_name(name: str) -> str:
 
 
 @register.filter
-def person(user: Any) -> str:
-    return forms.display_name(user)
+def person(user: User) -> str:
+    return people.display_name(user)
 
 
 @register.filter
 def in_words(sizes: list[int]) -> str:
-    """The images of each request: "50, 50, 37", or "40 × 50, then 12" where there are many."""
+    """Return the images of each request: "50, 50, 37", or "40 × 50, then 12" if there are many."""
     if len(sizes) <= 6:
         return ", ".join(map(str, sizes))
     same = sizes.count(sizes[0])

@@ -1,4 +1,4 @@
-"""Pages for what went wrong before any view could answer."""
+"""Pages for requests that fail before any view can answer."""
 
 from django.core.exceptions import TooManyFilesSent
 from django.http import HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""For whoever runs Consentry: is it alive, and can it do its work?"""
+"""Health probes: is the process alive, and can the system do its work?"""
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.files.storage import default_storage
@@ -6,7 +6,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from importers import progress
+from importers.models.workers import worker_is_seen
 
 
 @login_not_required
@@ -18,10 +18,10 @@ def alive(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when the database, the storage and a worker are all there; else 503 and which is not."""
+    """Answer 200 if database, storage and a worker are available, or 503 and what is missing."""
     parts = {"database": True, "storage": True, "worker": False}
     try:
-        parts["worker"] = progress.worker_is_seen()
+        parts["worker"] = worker_is_seen()
     except DatabaseError:
         parts["database"] = False
     try:

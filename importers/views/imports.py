@@ -1,26 +1,26 @@
 """The history, and one page for the whole life of an import."""
 
-from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseStopPolling, reswap
 
-from importers import access, audit, connection, facelists, history, intake, pacing, progress
-from importers.forms import FaceListForm, HistoryForm
-from importers.forwarding import control, reconcile
-from importers.forwarding.retry import retry
-from importers.models import Import
-from importers.views.draft import draft_page, shelf
-
-NONE_TO_RETRY = (
-    "No batch of this import can be sent again: what may have arrived at Persona could be imported "
-    "twice."
-)
+from importers.access import lookups
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.forms.history import HistoryForm
+from importers.forms.lists import FaceListForm
+from importers.forwarding import progress
+from importers.gateway import environments, rate_limit
+from importers.intake import drafts
+from importers.lists import catalog
+from importers.reporting import history
+from importers.views.drafts import draft_page, shelf
+from importers.views.htmx import HtmxHttpRequest
 
 
 @require_safe
@@ -28,7 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
     form = HistoryForm(request.GET)
     chosen = form.filter()
     page = history.page(
-        chosen.apply(access.imports(request)),
+        chosen.apply(lookups.imports(request)),
         before=_cursor(request, "before"),
         after=_cursor(request, "after"),
     )
@@ -38,9 +38,9 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": page,
-        "filtered": bool(chosen) or query != request.GET,
+        "filtered": bool(chosen) or page.is_partial,
         "query": query.urlencode(),
-        "share": pacing.share(connection.environment()),
+        "budget": rate_limit.budget(environments.current()),
     }
     return render(request, "imports/index.html", context)
 
@@ -50,12 +50,16 @@ def export(request: HttpRequest) -> HttpResponseBase:
     form = HistoryForm(request.GET)
     if not form.is_valid():
         return redirect(f"{reverse('imports')}?{request.GET.urlencode()}")
-    rows = form.filter().apply(access.imports(request))
+    chosen = form.filter()
     with transaction.atomic():
-        audit.append(access.actor(request), "imports.exported", filter=request.GET.urlencode())
+        # Recorded before the first row leaves: an export that breaks off counts too.
+        actor = lookups.actor(request)
+        trail.append(actor, Action.IMPORTS_EXPORTED, filter=chosen.on_record)
     headers = {"Content-Disposition": 'attachment; filename="imports.csv"'}
     return StreamingHttpResponse(
-        history.csv_lines(rows), content_type="text/csv; charset=utf-8", headers=headers
+        history.csv_lines(chosen.apply(lookups.imports(request))),
+        content_type="text/csv; charset=utf-8",
+        headers=headers,
     )
 
 
@@ -63,20 +67,20 @@ def export(request: HttpRequest) -> HttpResponseBase:
 def new(request: HttpRequest) -> HttpResponse:
     form = FaceListForm(request.POST or None, initial={"face_list": request.GET.get("list")})
     if request.method == "POST" and form.is_valid():
-        draft = intake.open_draft(form.cleaned_data["face_list"], access.actor(request))
+        draft = drafts.open_draft(form.cleaned_data["face_list"], lookups.actor(request))
         return redirect("import", draft.pk)
-    context = {"form": form, "any_list": facelists.usable().exists()}
+    context = {"form": form, "any_list": catalog.usable().exists()}
     return render(request, "imports/new.html", context, status=422 if form.errors else 200)
 
 
 @require_safe
-def detail(request: HttpRequest, import_id: int) -> HttpResponse:
-    face_import = access.visible_import(request, import_id)
+def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+    face_import = lookups.visible_import(request, import_id)
     if face_import.is_draft:
         return draft_page(request, face_import)
     context = {
         "import": face_import,
-        "progress": progress.of_import(face_import),
+        "progress": progress.of_import(face_import, request.GET.get("batches")),
         **shelf(request, face_import),
     }
     return render(request, "imports/detail.html", context)
@@ -84,71 +88,18 @@ def detail(request: HttpRequest, import_id: int) -> HttpResponse:
 
 @require_safe
 def poll(request: HttpRequest, import_id: int) -> HttpResponse:
-    """The progress anew; the pace alone while the rest is as the page has it; 286 ends polling."""
-    face_import = access.visible_import(request, import_id)
-    now = progress.of_import(face_import)
+    """Answer with the progress; with the pace alone if the page has the rest; 286 at the end."""
+    face_import = lookups.visible_import(request, import_id)
+    now = progress.of_import(face_import, request.GET.get("batches"))
     context = {"import": face_import, "progress": now, "polled": True}
     if face_import.is_unfinished and request.GET.get("seen") == now.version:
+        # Only the pace, which htmx swaps out of band: focus and scrolling stay.
         return reswap(render(request, "imports/_pace.html", context), "none")
     answer = HttpResponse if face_import.is_unfinished else HttpResponseStopPolling
     return answer(render_to_string("imports/_progress.html", context, request))
 
 
-@require_POST
-def try_again(request: HttpRequest, import_id: int, number: int | None = None) -> HttpResponse:
-    """Every failed batch, or the one of that number."""
-    face_import: Import = access.visible_import(request, import_id)
-    count = retry(face_import, access.actor(request), number)
-    noun = "batch is" if count == 1 else "batches are"
-    if count:
-        messages.success(request, f"{count} {noun} queued again.")
-    elif face_import.is_unfinished:
-        messages.success(request, "Trying again now.")
-    else:
-        messages.error(request, NONE_TO_RETRY)
-    return redirect("import", import_id)
-
-
-@require_POST
-def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
-    face_import = access.visible_import(request, import_id)
-    count = control.cancel_unsent(face_import, access.actor(request))
-    rest = face_import.batches.count() - count
-    if count:
-        said = f"{count} of {count + rest} batches canceled."
-        went = f" What went out before ({rest}) stays with Persona." if rest else ""
-        messages.success(request, said + went)
-    else:
-        messages.error(request, "Nothing was canceled: every batch was sent already.")
-    return redirect("import", import_id)
-
-
-@require_POST
-def pause(request: HttpRequest) -> HttpResponse:
-    control.pause(access.actor(request))
-    return redirect("imports")
-
-
-@require_POST
-def resume(request: HttpRequest) -> HttpResponse:
-    control.resume(access.actor(request))
-    return redirect("imports")
-
-
-@require_POST
-def decide(request: HttpRequest, import_id: int, number: int) -> HttpResponse:
-    """Which importer is the batch's: one of the candidates' ids, or `none`."""
-    batch = access.batch_of(access.visible_import(request, import_id), number)
-    chosen = request.POST.get("importer", "")
-    try:
-        reconcile.decide(batch, "" if chosen == "none" else chosen or "?", access.actor(request))
-    except reconcile.NoSuchCandidate:
-        messages.error(request, f"Batch {number} does not wait for that decision any more.")
-    else:
-        messages.success(request, f"Batch {number} goes on as you decided.")
-    return redirect("import", import_id)
-
-
 def _cursor(request: HttpRequest, name: str) -> int | None:
     value = request.GET.get(name, "")
+    # A longer number would be an error in the database.
     return int(value) if value.isdecimal() and len(value) < 19 else None

@@ -1,14 +1,16 @@
-"""Persona's face lists: as read there, or added by their id."""
+"""Persona's face lists: synced from there, or added by their ID."""
 
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_POST, require_safe
 
-from importers import access, connection, facelists, progress
-from importers.forms import AddListForm
-from importers.persona.errors import NotFound, PersonaError
+from importers.access import lookups
+from importers.forms.lists import AddListForm
+from importers.forwarding.notices import gateway_notices
+from importers.lists import catalog
 
 
 @require_safe
@@ -17,19 +19,15 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def read(request: HttpRequest) -> HttpResponse:
+def sync(request: HttpRequest) -> HttpResponse:
     try:
-        count = facelists.read_all(access.actor(request))
-    except PersonaError as error:
-        messages.error(
-            request, f"The lists could not be read. {error.words.rstrip('.')}. Nothing was changed."
-        )
-    except facelists.Busy as busy:
-        messages.error(request, _busy(busy))
+        count = catalog.sync(lookups.actor(request))
+    except catalog.NoRequestLeft as used_up:
+        messages.error(request, _used_up(used_up))
+    except catalog.Unavailable as unavailable:
+        messages.error(request, f"Lists were not synced. {unavailable.words}. Nothing was changed.")
     else:
-        messages.success(
-            request, f"{count} face list{'' if count == 1 else 's'} read from Persona."
-        )
+        messages.success(request, f"{count} face list{pluralize(count)} synced from Persona.")
     return redirect("lists")
 
 
@@ -40,18 +38,18 @@ def add(request: HttpRequest) -> HttpResponse:
         return _page(request, form)
     wanted = form.cleaned_data
     try:
-        row, doubt = facelists.add(wanted["persona_id"], wanted["name"], access.actor(request))
-    except facelists.NotAFaceList:
-        form.add_error("persona_id", "Persona has this list, but it is not a list of faces.")
+        row, doubt = catalog.add(wanted["persona_id"], wanted["name"], lookups.actor(request))
+    except catalog.NotAFaceList:
+        form.add_error("persona_id", "Persona has this list, but it is not a face list.")
         return _page(request, form)
-    except NotFound:
-        form.add_error("persona_id", "Persona does not know a list with this id.")
+    except catalog.UnknownList:
+        form.add_error("persona_id", "Persona has no list with this ID.")
         return _page(request, form)
     if doubt:
         messages.warning(
             request,
             f"{row} was added, but Persona could not confirm it ({doubt}). If it does not exist, "
-            "imports to it wait and say so.",
+            "imports to it stay on hold.",
         )
     else:
         messages.success(request, f"{row} was added.")
@@ -60,17 +58,17 @@ def add(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, form: AddListForm) -> HttpResponse:
     context = {
-        "lists": facelists.known()
+        "lists": catalog.known()
         .annotate(import_count=Count("imports"))
         .order_by("archived", "name", "pk"),
         "form": form,
-        "line": connection.line(),
     }
     return render(request, "lists/index.html", context, status=422 if form.errors else 200)
 
 
-def _busy(busy: facelists.Busy) -> str:
-    if notices := progress.line_notices():
-        return f"Persona was not asked. {notices[0].title} Nothing was changed."
-    seconds = max(1, round(busy.wait.total_seconds()))
-    return f"Our share of Persona's rate limit is used up: try again in {seconds} seconds."
+def _used_up(used_up: catalog.NoRequestLeft) -> str:
+    if notices := gateway_notices():
+        return f"Lists were not synced. {notices[0].title} Nothing was changed."
+    seconds = max(1, round(used_up.wait.total_seconds()))
+    wait = f"Try again in {seconds} second{pluralize(seconds)}."
+    return f"Our share of Persona's rate limit is used up. {wait}"

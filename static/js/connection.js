@@ -8,7 +8,7 @@ const NOT_DONE = "This could not be done. Reload the page and try again.";
 
 const region = document.getElementById("connection");
 
-/* Screen readers announce every write, even of the same text. */
+/* Screen readers announce every write, even of the same text, so unchanged text is not written. */
 function say(text) {
   if (region.textContent !== text) region.textContent = text;
 }

@@ -1,4 +1,4 @@
-/* The upload queue: sends a few files at a time and retries those that fail for a passing reason.
+/* The upload queue: sends a few files at a time and retries those that fail for a temporary reason.
    It knows neither the page nor the network; the caller provides `send`. */
 
 /** @typedef {{ name: string, file: File | null }} Item - `file` is null if it cannot be read */
@@ -57,7 +57,7 @@ export class UploadQueue extends EventTarget {
     }
   }
 
-  /** Sends again what failed, except files that cannot be read. */
+  /** Sends failed files again, except those that cannot be read. */
   retry() {
     this.stopped = null;
     const again = this.failed.splice(0);

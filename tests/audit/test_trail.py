@@ -9,10 +9,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from importers import audit
-from importers.audit import WORKER, Actor
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import WORKER, Actor
 from importers.models import AuditEvent, AuditHead, FaceList
 from tests.support.trail import breaks, row_hash
+
+pytestmark = pytest.mark.on_both_databases
 
 NONE = "0" * 64
 
@@ -21,7 +24,7 @@ def test_row_records_who_did_which_act_when_and_where(
     actor: Actor, officer: User, face_list: FaceList
 ) -> None:
     before = datetime.now(UTC)
-    audit.append(actor, "list.added", face_list, persona_id="lst_unknown")
+    trail.append(actor, Action.LIST_ADDED, face_list, persona_id="lst_unknown")
     event = AuditEvent.objects.get()
     assert (event.actor, event.actor_name) == (officer, "officer")
     assert event.address == "192.0.2.7"
@@ -33,7 +36,7 @@ def test_row_records_who_did_which_act_when_and_where(
 
 @pytest.mark.django_db
 def test_worker_is_no_person_and_an_act_needs_no_object() -> None:
-    audit.append(WORKER, "worker.started")
+    trail.append(WORKER, Action.DATABASE_RESTORED)
     event = AuditEvent.objects.get()
     assert (event.actor, event.actor_name, event.address) == (None, "worker", "")
     assert (event.object_type, event.object_id, event.details) == ("", "", {})
@@ -57,11 +60,11 @@ def test_rows_are_numbered_and_the_head_names_the_last(chain: list[AuditEvent]) 
 
 def test_row_is_rolled_back_with_its_act(chain: list[AuditEvent], actor: Actor) -> None:
     with transaction.atomic():
-        audit.append(actor, "list.added")
+        trail.append(actor, Action.LIST_ADDED)
         assert AuditEvent.objects.count() == 6
         transaction.set_rollback(True)
     assert list(AuditEvent.objects.all()) == chain
-    audit.append(actor, "list.added")
+    trail.append(actor, Action.LIST_ADDED)
     assert AuditEvent.objects.latest("pk").previous_hash == chain[-1].hash
     assert breaks() == []
 
@@ -73,7 +76,7 @@ def test_details_of_any_script_and_depth_keep_their_hash() -> None:
         "nested": {"z": [1, -2, None, True, {"b": [], "a": {}}], "a": ""},
         "large": 2**53,
     }
-    audit.append(WORKER, "tried", **details)
+    trail.append(WORKER, Action.BATCH_ACCEPTED, **details)
     assert AuditEvent.objects.get().details == details
     assert breaks() == []
 
@@ -85,10 +88,10 @@ def test_twenty_threads_write_one_chain() -> None:
     def write(number: int) -> None:
         start.wait(timeout=20)
         try:
-            audit.append(WORKER, "tried", number=number)
+            trail.append(WORKER, Action.BATCH_ACCEPTED, number=number)
             with transaction.atomic():
-                audit.append(WORKER, "tried", number=number + 20)
-                audit.append(WORKER, "tried", number=number + 40)
+                trail.append(WORKER, Action.BATCH_ACCEPTED, number=number + 20)
+                trail.append(WORKER, Action.BATCH_ACCEPTED, number=number + 40)
         finally:
             connection.close()
 

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from importers import audit
-from importers.audit import WORKER
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import WORKER
 from importers.models import AuditEvent, AuditHead
 from tests.support.trail import breaks, row_hash
+
+pytestmark = pytest.mark.on_both_databases
 
 NONE = "0" * 64
 CHANGES: dict[str, Any] = {
@@ -28,7 +31,7 @@ CHANGES: dict[str, Any] = {
 
 
 def head_mismatch(end: int, head: int) -> str:
-    return f"The chain, which ends at row {end}, does not fit its head (row {head})."
+    return f"The chain, which ends at row {end}, does not match its head (row {head})."
 
 
 @pytest.mark.django_db
@@ -52,7 +55,7 @@ def test_changed_field_is_found_and_its_row_named(field: str, chain: list[AuditE
     assert getattr(third, field) != value
     AuditEvent.objects.filter(pk=3).update(**{field: value})
     found = breaks()
-    action = value if field == "action" else "lists.read"
+    action = value if field == "action" else "lists.synced"
     assert f"Row 3 ({action}) was changed after it was written." in found
     follows = {
         "previous_hash": ["Row 3 does not follow the row before it."],
@@ -129,7 +132,7 @@ def test_swapped_rows_are_found(chain: list[AuditEvent]) -> None:
     AuditEvent.objects.filter(pk=3).update(id=2)
     AuditEvent.objects.filter(pk=99).update(id=3)
     found = breaks()
-    assert "Row 2 (lists.read) was changed after it was written." in found
+    assert "Row 2 (lists.synced) was changed after it was written." in found
     assert "Row 3 (batch.accepted) was changed after it was written." in found
 
 
@@ -158,7 +161,7 @@ def test_trail_that_grows_during_the_check_is_whole(chain: list[AuditEvent]) -> 
     def act_first(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         if "acting" not in queries:
             queries.append("acting")
-            audit.append(WORKER, "tried")
+            trail.append(WORKER, Action.BATCH_ACCEPTED)
             queries[queries.index("acting")] = sql
         return execute(sql, *rest)
 

@@ -118,7 +118,7 @@ def test_port_in_use_is_reported_in_one_sentence(
 ) -> None:
     monkeypatch.setenv(variable, str(busy_port))
     message = refusal()
-    assert message.startswith(f"Port {busy_port} is taken by another program")
+    assert message.startswith(f"Port {busy_port} is in use by another program")
     assert remedy in message
     assert "\n" not in message
     assert not User.objects.exists()

@@ -13,11 +13,11 @@ from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.db import connection as database
 
-from importers import consent
-from importers.images import MOST_BYTES
+from importers.consent import seal, statements
+from importers.forms.attestation_file import TEMPLATE
+from importers.imaging.inspection import MAX_BYTES
 from importers.local_persona import LocalPersona
 from importers.management.commands import import_faces as command
-from importers.management.commands.import_faces import TEMPLATE
 from importers.models import Attestation, AuditEvent, Batch, Image, Import
 from tests.support.forwarding import environment_beside, forward
 from tests.support.import_faces import import_faces
@@ -37,7 +37,7 @@ class TestImport:
         outcome = import_faces(folder, *options)
         assert outcome.code == 0
         made = Import.objects.get()
-        assert outcome.out == f"Import {made.pk}: forwarding, 3 accepted, 0 left out.\n"
+        assert outcome.out == f"Import {made.pk}: forwarding, 3 accepted, 0 rejected.\n"
         names = list(made.files.values_list("original_name", flat=True))
         assert names == ["faces/a.jpg", "faces/inner/b.jpg", "faces/inner/c.png"]
         assert (made.created_by, made.state) == (officer, "forwarding")
@@ -57,12 +57,12 @@ class TestImport:
     ) -> None:
         import_faces(folder, *options)
         record = Attestation.objects.get()
-        consent.check(record)
+        seal.check(record)
         assert (record.signed_by_username, record.signed_from) == ("officer", "command line")
         assert record.jurisdictions == TEMPLATE["jurisdictions"]
         assert str(record.consent_from) == TEMPLATE["consent_from"]
         assert record.typed_name == TEMPLATE["typed_name"]
-        assert record.statement_text == consent.FIRST_STATEMENT
+        assert record.statement_text == statements.FIRST_STATEMENT
 
     def test_rejected_files_exit_1_and_are_named(
         self, folder: Path, options: tuple[object, ...]
@@ -70,8 +70,8 @@ class TestImport:
         (folder / "notes.txt").write_text("not a picture " * 100)
         outcome = import_faces(folder, *options)
         assert outcome.code == 1
-        assert "3 accepted, 1 left out." in outcome.out
-        assert "left out: 'faces/notes.txt': " in outcome.err
+        assert "3 accepted, 1 rejected." in outcome.out
+        assert "rejected: 'faces/notes.txt': " in outcome.err
         assert Batch.objects.get().image_count == 3
 
     def test_file_names_cannot_control_the_terminal(
@@ -103,11 +103,11 @@ class TestImport:
         self, folder: Path, options: tuple[object, ...]
     ) -> None:
         with (folder / "film.jpg").open("wb") as film:
-            film.truncate(50 * MOST_BYTES)
+            film.truncate(50 * MAX_BYTES)
         outcome = import_faces(folder, *options, "--json")
         assert outcome.code == 1
         assert [file["code"] for file in outcome.report["left_out"]] == ["too_large"]
-        assert Image.objects.get(reason="too_large").byte_size == 50 * MOST_BYTES
+        assert Image.objects.get(reason="too_large").byte_size == 50 * MAX_BYTES
 
 
 class TestJson:
@@ -155,7 +155,7 @@ def test_list_unknown_here_is_looked_up_at_persona(
     new = persona.add_list("Made this morning")
     assert import_faces(folder, *options, "--list", new).code == 0
     assert Import.objects.get().face_list.name == "Made this morning"
-    assert AuditEvent.objects.filter(action="lists.read").count() == 1
+    assert AuditEvent.objects.filter(action="lists.synced").count() == 1
 
 
 def test_storage_failure_leaves_a_draft_and_sends_nothing(
@@ -166,7 +166,7 @@ def test_storage_failure_leaves_a_draft_and_sends_nothing(
     outcome = import_faces(folder, *options)
     draft = Import.objects.get()
     assert outcome.code == 2
-    assert f"import {draft.pk} is kept as a draft" in outcome.err
+    assert f"Import {draft.pk} is kept as a draft" in outcome.err
     assert draft.is_draft
     assert not Batch.objects.exists()
 

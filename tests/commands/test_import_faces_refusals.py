@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
-from importers import connection, pacing
+from importers.forms.attestation_file import TEMPLATE
+from importers.gateway import breaker, rate_limit
 from importers.local_persona import LocalPersona
-from importers.management.commands.import_faces import TEMPLATE
-from importers.models import Attestation, FaceList, Import, PersonaLine
+from importers.models import Attestation, FaceList, Gateway, Import
 from tests.support.import_faces import import_faces, sent_batches
 from tests.support.pictures import draw
 
@@ -60,14 +60,14 @@ def test_missing_file_is_refused_beside_a_good_one(
     folder: Path, options: tuple[object, ...]
 ) -> None:
     missing = folder / "no-such.jpg"
-    assert refusal(folder, missing, *options) == f"{missing} is not there. Nothing was sent."
+    assert refusal(folder, missing, *options) == f"{missing} does not exist. Nothing was sent."
 
 
 def test_list_unknown_to_persona_is_refused(
     folder: Path, options: tuple[object, ...], persona: LocalPersona
 ) -> None:
     text = refusal(folder, *options, "--list", "lst_nobodyKnows")
-    assert "could not be looked up at Persona" in text
+    assert "Persona has no list" in text
     assert [request.path.rpartition("/")[2] for request in persona.requests()] == [
         "lst_nobodyKnows"
     ]
@@ -77,7 +77,7 @@ def test_list_without_faces_is_refused(
     folder: Path, options: tuple[object, ...], persona: LocalPersona
 ) -> None:
     other = persona.add_list("Addresses", kind="list/email-address")
-    assert "is not a list of faces" in refusal(folder, *options, "--list", other)
+    assert "is not a face list" in refusal(folder, *options, "--list", other)
 
 
 def test_list_archived_here_is_refused(folder: Path, options: tuple[object, ...]) -> None:
@@ -98,10 +98,12 @@ def test_list_that_cannot_be_looked_up_is_refused(
     unread = persona.add_list("Not read yet")
     persona.faults.inject("unauthorized")
     assert "Token is invalid" in refusal(folder, *options, "--list", unread)
-    connection.try_at_once()
-    PersonaLine.objects.update(limit=2)
-    pacing.take("local")
-    assert "rate limit is used up" in refusal(folder, *options, "--list", unread)
+    breaker.try_now()
+    Gateway.objects.update(rate_limit=2)
+    rate_limit.reserve("local")
+    assert "No request to Persona is possible now. Try again in" in refusal(
+        folder, *options, "--list", unread
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_file_that_is_no_attestation_is_refused(
 ) -> None:
     attestation.write_text(text)
     message = refusal(folder, *options)
-    assert "can't be read as an attestation" in message or "not complete" in message
+    assert "is not an attestation" in message or "not complete" in message
 
 
 def test_missing_attestation_file_is_refused(
@@ -126,7 +128,7 @@ def test_binary_attestation_is_refused(
     folder: Path, options: tuple[object, ...], attestation: Path
 ) -> None:
     attestation.write_bytes(draw(1))
-    assert "can't be read as an attestation" in refusal(folder, *options)
+    assert "is not an attestation" in refusal(folder, *options)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_attestation_with_a_wrong_answer_is_refused(
 ) -> None:
     attestation.write_text(json.dumps(TEMPLATE | {field: value}))
     message = refusal(folder, *options)
-    assert message.startswith("The attestation is not complete. ")
+    assert message.startswith("The attestation is incomplete. ")
     assert f" {field}: " in message
 
 
@@ -174,7 +176,7 @@ def test_attestation_with_a_wrong_type_is_refused(
     attestation: Path,
 ) -> None:
     attestation.write_text(json.dumps(TEMPLATE | {field: value}))
-    assert f"can't be read as an attestation ({problem})" in refusal(folder, *options)
+    assert f"is not an attestation ({problem})" in refusal(folder, *options)
 
 
 @pytest.mark.parametrize("field", ["attested", "typed_name", "lawful_basis", "adults_only"])

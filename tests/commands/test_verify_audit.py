@@ -18,7 +18,7 @@ def verify_audit() -> tuple[int, str, str]:
 
 
 def test_whole_trail_exits_0_with_its_row_count(chain: list[AuditEvent]) -> None:
-    assert verify_audit() == (0, "The audit trail is whole: 5 rows.\n", "")
+    assert verify_audit() == (0, "The audit trail is intact: 5 rows.\n", "")
 
 
 def test_broken_trail_exits_1_and_names_the_rows(chain: list[AuditEvent]) -> None:

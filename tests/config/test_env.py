@@ -48,9 +48,9 @@ class TestValues:
             ("PERSONA_TIMEOUT_SECONDS", "1.5"),
             ("PERSONA_KEY_LIFE_HOURS", "0"),
             ("PERSONA_KEY_LIFE_HOURS", "25"),
-            ("PERSONA_RATE_WINDOW_SECONDS", "0"),
+            ("PERSONA_RATE_WINDOW_SECONDS", "59"),
             ("PERSONA_RATE_WINDOW_SECONDS", "61"),
-            ("BATCH_LEASE_SECONDS", "4"),
+            ("BATCH_LEASE_SECONDS", "19"),
             ("BATCH_LEASE_SECONDS", "601"),
             ("BATCH_MAX_IMAGES", "0"),
             ("BATCH_MAX_IMAGES", "101"),
@@ -74,8 +74,8 @@ class TestValues:
             ("PERSONA_RATE_SHARE", "1", 1.0),
             ("PERSONA_RATE_SHARE", "0.01", 0.01),
             ("PERSONA_TIMEOUT_SECONDS", " 600 ", 600),
-            ("PERSONA_RATE_WINDOW_SECONDS", "1", 1),
-            ("BATCH_LEASE_SECONDS", "5", 5),
+            ("PERSONA_RATE_WINDOW_SECONDS", "60", 60),
+            ("BATCH_LEASE_SECONDS", "20", 20),
             ("BATCH_LEASE_SECONDS", "600", 600),
             ("BATCH_MAX_IMAGES", "100", 100),
             ("BATCH_MAX_BYTES", "10_000_000", 10_000_000),
@@ -87,6 +87,13 @@ class TestValues:
         self, name: str, value: str, expected: object, load: Load
     ) -> None:
         assert getattr(load(**(PRODUCTION | {name: value})), name) == expected
+
+    def test_only_a_trial_may_shorten_the_lease_and_the_window(self, load: Load) -> None:
+        short = {"PERSONA_RATE_WINDOW_SECONDS": "1", "BATCH_LEASE_SECONDS": "2"}
+        settings = load(DEBUG="True", **short)
+        assert settings.PERSONA_RATE_WINDOW_SECONDS == 1
+        assert settings.BATCH_LEASE_SECONDS == 2
+        assert "PERSONA_RATE_WINDOW_SECONDS" in refusal(load, **(PRODUCTION | short))
 
     @pytest.mark.parametrize("word", ["1", "TRUE", "yes", "On"])
     def test_several_words_mean_true(self, word: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from django.conf import settings as project
 from django.test import Client
 
 from config import logs
-from importers.audit import Actor
+from importers.audit.actors import Actor
 from importers.local_persona import LocalPersona
 from importers.models import Exchange, FaceList
 from tests.support.attestations import submit

@@ -8,16 +8,18 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 
-from importers import audit, consent, intake
-from importers.audit import Actor
-from importers.consent import AlreadySealed, DraftChanged, NothingToSend
+from importers.audit.actors import WORKER, Actor
+from importers.consent import attestation, manifest, seal
+from importers.consent.attestation import AlreadySealed, DraftChanged, NothingToSend
+from importers.intake import drafts, files
 from importers.models import Attestation, AuditEvent, FaceList, Import, Statement
 from tests.support.attestations import ANSWERS, sign
+from tests.support.files import incoming
 from tests.support.makers import MakeDraft
 from tests.support.pictures import draw
 from tests.support.trail import block_the_next_row
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 class TestSigning:
@@ -44,7 +46,7 @@ class TestSigning:
         assert {name: getattr(stored, name) for name in asdict(ANSWERS)} == asdict(ANSWERS)
 
     def test_attestation_stores_manifest_count_and_list(self, draft: Import, actor: Actor) -> None:
-        manifest_sha256 = consent.manifest_sha256(consent.manifest(draft))
+        manifest_sha256 = manifest.digest(manifest.lines(draft))
         sign(draft, actor)
         stored = Attestation.objects.get()
         assert stored.face_import == draft
@@ -67,12 +69,12 @@ class TestSigning:
             ANSWERS, typed_name="Zoë 周恩来 Ólafsdóttir", purpose='Line\nline "quoted" \\ 🎭\u2028'
         )
         sign(draft, actor, odd)
-        consent.check(Attestation.objects.get())
+        seal.check(Attestation.objects.get())
 
     def test_seal_holds_for_a_basis_without_dates(self, draft: Import, actor: Actor) -> None:
         undated = replace(ANSWERS, lawful_basis="legal_claims", consent_from=None, consent_to=None)
         sign(draft, actor, undated)
-        consent.check(Attestation.objects.get())
+        seal.check(Attestation.objects.get())
 
     def test_equal_answers_have_different_seals(
         self, draft: Import, actor: Actor, make_draft: MakeDraft, face_list: FaceList
@@ -91,36 +93,36 @@ class TestRefusal:
         assert list(AuditEvent.objects.all())[: len(before)] == before
 
     def test_signing_requires_an_accepted_image(self, face_list: FaceList, actor: Actor) -> None:
-        empty = intake.open_draft(face_list, actor)
-        intake.take(empty, "a.txt", b"a", 1, actor)
+        empty = drafts.open_draft(face_list, actor)
+        files.receive(empty, incoming("a.txt", b"a"), actor)
         with pytest.raises(NothingToSend):
             sign(empty, actor)
 
     def test_image_added_after_display_blocks_signing(self, draft: Import, actor: Actor) -> None:
-        shown = consent.as_it_is(draft)
-        intake.take(draft, "new.jpg", draw(9), len(draw(9)), actor)
+        shown = attestation.shown_now(draft)
+        files.receive(draft, incoming("new.jpg", draw(9)), actor)
         with pytest.raises(DraftChanged):
-            consent.seal(draft, ANSWERS, actor, shown)
+            attestation.attest(draft, ANSWERS, actor, shown)
 
     def test_image_removed_after_display_blocks_signing(self, draft: Import, actor: Actor) -> None:
-        shown = consent.as_it_is(draft)
-        intake.remove(draft.files.all()[0], actor)
+        shown = attestation.shown_now(draft)
+        files.remove(draft.files.all()[0], actor)
         with pytest.raises(DraftChanged):
-            consent.seal(draft, ANSWERS, actor, shown)
+            attestation.attest(draft, ANSWERS, actor, shown)
 
     def test_list_changed_after_display_blocks_signing(self, draft: Import, actor: Actor) -> None:
-        shown = consent.as_it_is(draft)
+        shown = attestation.shown_now(draft)
         other = FaceList.objects.create(environment="local", persona_id="lst_other")
-        intake.change_list(draft, other, actor)
+        drafts.change_list(draft, other, actor)
         with pytest.raises(DraftChanged):
-            consent.seal(draft, ANSWERS, actor, shown)
+            attestation.attest(draft, ANSWERS, actor, shown)
 
     def test_image_replaced_after_display_blocks_signing(self, draft: Import, actor: Actor) -> None:
-        shown = consent.as_it_is(draft)
-        intake.remove(draft.files.all()[0], actor)
-        intake.take(draft, "new.jpg", draw(9), len(draw(9)), actor)
+        shown = attestation.shown_now(draft)
+        files.remove(draft.files.all()[0], actor)
+        files.receive(draft, incoming("new.jpg", draw(9)), actor)
         with pytest.raises(DraftChanged):
-            consent.seal(draft, ANSWERS, actor, shown)
+            attestation.attest(draft, ANSWERS, actor, shown)
 
     @pytest.mark.parametrize("state", [s for s in Import.State if s != Import.State.DRAFT])
     def test_only_a_draft_can_be_signed(
@@ -133,7 +135,7 @@ class TestRefusal:
 
     def test_worker_cannot_sign(self, draft: Import) -> None:
         with pytest.raises(ValueError, match="Only a person"):
-            sign(draft, audit.WORKER)
+            sign(draft, WORKER)
 
     def test_signature_that_cannot_be_recorded_is_not_stored(
         self, draft: Import, actor: Actor

@@ -1,22 +1,24 @@
 """The seal: it breaks if the attestation or what it covers changes."""
 
-from datetime import date, timedelta
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
-from importers import consent
-from importers.audit import Actor
-from importers.consent import SealBroken
+from importers.audit.actors import Actor
+from importers.consent import manifest, seal, statements
+from importers.consent.seal import SealBroken
 from importers.models import Attestation, FaceList, Image, Import
 from tests.support.attestations import ANSWERS, sign
 from tests.support.makers import MakeDraft
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
+GOLDEN_SEAL = "6362d56a74ed63b57af553769581eca8514ab90820ba088a8fbec1505a98b3b2"
 CHANGES: dict[str, Any] = {
     "statement_version": 2,
-    "statement_text": consent.FIRST_STATEMENT + " ",
+    "statement_text": statements.FIRST_STATEMENT + " ",
     "lawful_basis": "legal_claims",
     "jurisdictions": ["us-il", "eu"],
     "purpose": ANSWERS.purpose[:-1],
@@ -26,6 +28,7 @@ CHANGES: dict[str, Any] = {
     "image_source": "public_web",
     "adults_only": False,
     "evidence_reference": "FR-2026-015",
+    "manifest_version": 2,
     "manifest_sha256": "0" * 64,
     "image_count": 4,
     "list_persona_id": "lst_other",
@@ -54,17 +57,53 @@ def stored_attestation() -> Attestation:
 def broken_reason() -> str:
     """Check a seal that must be broken, and return where it differs."""
     with pytest.raises(SealBroken) as caught:
-        consent.check(stored_attestation())
+        seal.check(stored_attestation())
     return caught.value.reason
 
 
 def test_untouched_seal_holds(sealed: Import) -> None:
-    consent.check(stored_attestation())
+    seal.check(stored_attestation())
 
 
-def test_every_field_of_the_attestation_is_tried() -> None:
-    fields = {field.attname for field in Attestation._meta.concrete_fields}
-    assert fields == {*CHANGES, "face_import_id"}
+def test_every_field_of_the_attestation_is_sealed() -> None:
+    fields = {field.attname for field in Attestation._meta.concrete_fields} - {"seal"}
+    assert fields == set(seal.FIELDS[seal.VERSION])
+    assert fields == {*CHANGES, "face_import_id", "seal_version"} - {"seal"}
+
+
+def test_seal_of_version_1_never_changes() -> None:
+    """A later migration or version must leave every seal that exists valid."""
+    signed = Attestation(
+        face_import_id=7,
+        statement_version=1,
+        statement_text="I attest.",
+        manifest_version=1,
+        manifest_sha256="ab" * 32,
+        image_count=2,
+        list_persona_id="lst_1",
+        list_name="Confirmed fraud",
+        signed_by_id=3,
+        signed_by_username="officer",
+        signed_at=datetime(2026, 11, 24, 9, 30, 0, 1, tzinfo=UTC),
+        signed_from="192.0.2.7",
+        sign_in_method="password",
+        seal_version=1,
+        **asdict(ANSWERS),
+    )
+    assert seal.compute(signed) == GOLDEN_SEAL
+
+
+def test_unknown_manifest_version_is_broken(sealed: Import) -> None:
+    attestation = stored_attestation()
+    attestation.manifest_version = 99
+    attestation.seal = seal.compute(attestation)
+    with pytest.raises(SealBroken, match="manifest has version 99, which is not known"):
+        seal.check(attestation)
+
+
+def test_unknown_seal_version_is_broken(sealed: Import) -> None:
+    Attestation.objects.update(seal_version=99)
+    assert broken_reason() == "The seal has the unknown version 99."
 
 
 @pytest.mark.parametrize("field", CHANGES)
@@ -76,7 +115,7 @@ def test_changed_field_breaks_the_seal(field: str, sealed: Import) -> None:
         value = stored_attestation().signed_at + timedelta(microseconds=1)
     assert Attestation.objects.filter(**{field: value}).count() == 0
     assert Attestation.objects.update(**{field: value}) == 1
-    assert broken_reason() == "The attestation is not as it was sealed."
+    assert broken_reason() == "The attestation was changed after it was sealed."
 
 
 def test_attestation_moved_to_another_import_breaks_the_seal(
@@ -84,9 +123,9 @@ def test_attestation_moved_to_another_import_breaks_the_seal(
 ) -> None:
     """The other import holds the same images."""
     twin = make_draft(face_list, 3)
-    assert consent.manifest(twin) == consent.manifest(sealed)
+    assert manifest.lines(twin) == manifest.lines(sealed)
     Attestation.objects.update(face_import=twin)
-    assert broken_reason() == "The attestation is not as it was sealed."
+    assert broken_reason() == "The attestation was changed after it was sealed."
 
 
 def test_added_image_breaks_the_seal(sealed: Import) -> None:
@@ -116,21 +155,21 @@ def test_changed_image_hash_breaks_the_seal(sealed: Import) -> None:
 def test_other_list_breaks_the_seal(sealed: Import) -> None:
     other = FaceList.objects.create(environment="local", persona_id="lst_other")
     Import.objects.filter(pk=sealed.pk).update(face_list=other)
-    assert broken_reason() == "The import goes to another list than the one that was attested."
+    assert broken_reason() == "The import goes to a list other than the one that was attested."
 
 
 def test_changed_list_id_breaks_the_seal(sealed: Import) -> None:
     FaceList.objects.update(persona_id="lst_other")
-    assert broken_reason() == "The import goes to another list than the one that was attested."
+    assert broken_reason() == "The import goes to a list other than the one that was attested."
 
 
 def test_renamed_list_keeps_the_seal(sealed: Import) -> None:
     FaceList.objects.update(name="A better name")
-    consent.check(stored_attestation())
+    seal.check(stored_attestation())
 
 
 def test_rejected_file_keeps_the_seal(sealed: Import) -> None:
     Image.objects.create(
         face_import=sealed, byte_size=1, state=Image.State.LEFT_OUT, reason="damaged"
     )
-    consent.check(stored_attestation())
+    seal.check(stored_attestation())

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.forwarding.send import send_next
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import FaceList, Import
 from tests.support.attestations import submit
@@ -44,7 +45,7 @@ def at_persona(make_draft: Make, actor: Actor, known_list: FaceList) -> Make:
 
     def make(images: int = 3, *, first_seed: int = 0) -> Import:
         sent = submit(make_draft(known_list, images, first_seed=first_seed), actor)
-        while send_next(OWNER):
+        while send_next(Leases(OWNER)):
             pass
         time_passes()
         return sent

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from importers.forwarding import cut
+from importers.forwarding import batching
+
+pytestmark = pytest.mark.on_both_databases
 
 BYTES = st.lists(st.integers(0, 10_000_000), max_size=200)
 
@@ -34,7 +36,7 @@ def split(items: list[int], lengths: list[int]) -> list[list[int]]:
     ],
 )
 def test_batch_holds_at_most_fifty_images(images: int, batches: list[int]) -> None:
-    assert cut.sizes([1_000] * images) == batches
+    assert batching.sizes([1_000] * images) == batches
 
 
 @pytest.mark.parametrize(
@@ -48,35 +50,35 @@ def test_batch_holds_at_most_fifty_images(images: int, batches: list[int]) -> No
     ],
 )
 def test_batch_holds_at_most_25_megabytes(byte_sizes: list[int], batches: list[int]) -> None:
-    assert cut.sizes(byte_sizes) == batches
+    assert batching.sizes(byte_sizes) == batches
 
 
 @given(BYTES)
 def test_every_image_is_batched_and_no_batch_empty(byte_sizes: list[int]) -> None:
-    lengths = cut.sizes(byte_sizes)
+    lengths = batching.sizes(byte_sizes)
     assert sum(lengths) == len(byte_sizes)
     assert all(lengths)
 
 
 @given(BYTES)
 def test_no_batch_exceeds_either_limit(byte_sizes: list[int]) -> None:
-    for part in split(byte_sizes, cut.sizes(byte_sizes)):
+    for part in split(byte_sizes, batching.sizes(byte_sizes)):
         assert len(part) <= project.BATCH_MAX_IMAGES
         assert sum(part) <= project.BATCH_MAX_BYTES
 
 
 @given(BYTES)
 def test_new_batch_starts_when_the_last_is_full(byte_sizes: list[int]) -> None:
-    for full, following in pairwise(split(byte_sizes, cut.sizes(byte_sizes))):
+    for full, following in pairwise(split(byte_sizes, batching.sizes(byte_sizes))):
         too_many = len(full) == project.BATCH_MAX_IMAGES
         assert too_many or sum(full) + following[0] > project.BATCH_MAX_BYTES
 
 
 def test_batch_limits_are_settings(settings: Settings) -> None:
     settings.BATCH_MAX_IMAGES, settings.BATCH_MAX_BYTES = 2, 10_000_000
-    assert cut.sizes([1, 1, 1, 9_999_999, 1, 1]) == [2, 2, 2]
+    assert batching.sizes([1, 1, 1, 9_999_999, 1, 1]) == [2, 2, 2]
 
 
 def test_largest_image_fits_the_lowest_limit(settings: Settings) -> None:
     settings.BATCH_MAX_BYTES = 10_000_000
-    assert cut.sizes([10_000_000] * 3) == [1, 1, 1]
+    assert batching.sizes([10_000_000] * 3) == [1, 1, 1]

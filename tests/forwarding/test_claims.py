@@ -11,13 +11,16 @@ from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers.forwarding import worker
-from importers.forwarding.send import LEASE, claim, send_next
+from importers.forwarding.claims import Leases, claim, lease_time
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Environment, FaceList, Import
+from importers.worker import jobs
 from tests.support.batches import OWNER, keys, lease_runs_out, the_only
 from tests.support.forwarding import forward
 from tests.support.threads import at_once
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -43,7 +46,7 @@ def test_claim_stores_lease_and_key(make_import: Make, face_list: FaceList) -> N
     assert isinstance(batch.idempotency_key, UUID)
     assert batch.lease_until
     assert batch.first_sent_at
-    assert abs(batch.lease_until - batch.first_sent_at - LEASE) < timedelta(seconds=1)
+    assert abs(batch.lease_until - batch.first_sent_at - lease_time()) < timedelta(seconds=1)
     assert not batch.may_have_arrived
 
 
@@ -80,7 +83,7 @@ def test_abandoned_batch_is_not_sent_with_expired_key(
     assert claim("a dead worker")
     lease_runs_out()
     Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=1))
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     assert the_only(sent).problem == "not_arrived"
     assert [seen.method for seen in persona.requests()] == ["GET"]
 
@@ -96,7 +99,7 @@ def test_claim_skips_other_environments(
     assert claim(OWNER) is None
     forward()
     assert persona.requests() == []
-    assert worker.is_drained()
+    assert jobs.is_drained()
     assert the_only(sent).state == State.QUEUED
 
 
@@ -111,8 +114,8 @@ def test_claim_skips_a_held_list(make_import: Make, face_list: FaceList) -> None
 def test_lease_goes_to_the_faster_worker(make_import: Make, face_list: FaceList) -> None:
     batch_id = the_only(make_import(face_list)).pk
     read_by_one, read_by_other = (Batch.objects.get(pk=batch_id) for _ in range(2))
-    assert read_by_one.lend("one", Now(), looks=False)
-    assert not read_by_other.lend("other", Now(), looks=False)
+    assert read_by_one.lend("one", Now(), recovers=False)
+    assert not read_by_other.lend("other", Now(), recovers=False)
     assert Batch.objects.get(pk=batch_id).lease_owner == "one"
 
 

@@ -5,14 +5,17 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.forwarding.poll import poll
-from importers.forwarding.send import send_next
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.polling import poll
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Import
 from tests.support.attestations import submit
 from tests.support.batches import import_state
 from tests.support.forwarding import time_passes
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -24,7 +27,7 @@ def test_import_completes_with_its_last_batch(
     settings.BATCH_MAX_IMAGES = 1
     sent = submit(make_draft(known_list, images=2), actor)
     for state in (Import.State.FORWARDING, Import.State.COMPLETED):
-        send_next("the test's worker")
+        send_next(Leases("the test's worker"))
         time_passes()
         poll()
         assert import_state(sent) == state
@@ -47,7 +50,7 @@ def test_import_needs_attention_if_a_batch_failed(
     for number in (1, 2):
         if first == (number == 1):
             persona.faults.inject(fault)
-        send_next("the test's worker")
+        send_next(Leases("the test's worker"))
         time_passes()
         poll()
         persona.faults.clear()

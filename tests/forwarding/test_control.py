@@ -9,17 +9,18 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from importers.audit import Actor
+from importers.audit.actors import Actor
 from importers.forwarding import control
-from importers.forwarding.retry import retry
-from importers.forwarding.send import send_next
+from importers.forwarding.claims import Leases
+from importers.forwarding.control import retry
+from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Import
 from tests.support.attestations import submit
 from tests.support.batches import OWNER, keys, sends, the_only
 from tests.support.forwarding import forward, time_passes
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 Make = Callable[..., Import]
 State = Batch.State
 
@@ -39,7 +40,7 @@ class TestPause:
     def test_pause_stops_sending_but_not_polling(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
-        assert send_next("a worker")
+        assert send_next(Leases("a worker"))
         control.pause(actor)
         forward()
         assert len(persona.ledger()) == 1
@@ -55,7 +56,7 @@ class TestPause:
         signed_in.post(reverse("forwarding_pause"))
         for address in ("/", "/lists/", f"/imports/{sent.pk}/"):
             html = signed_in.get(address).content.decode()
-            assert re.search(r"officer paused it at \d\d:\d\d UTC", html)
+            assert re.search(r"Paused by officer at \d\d:\d\d UTC", html)
         signed_in.post(reverse("forwarding_resume"))
         assert "paused" not in signed_in.get(f"/imports/{sent.pk}/").content.decode()
 
@@ -75,11 +76,10 @@ class TestCancel:
     def test_cancel_reports_what_was_already_sent(
         self, signed_in: Client, sent: Import, persona: LocalPersona
     ) -> None:
-        assert send_next("a worker")
+        assert send_next(Leases("a worker"))
         page = signed_in.post(reverse("import_cancel", args=[sent.pk]), follow=True)
         assert (
-            "1 of 2 batches canceled. What went out before (1) stays with Persona."
-            in page.content.decode()
+            "1 unsent batch canceled. 1 batch may already be at Persona." in page.content.decode()
         )
         forward()
         assert len(persona.ledger()) == 1
@@ -101,7 +101,7 @@ class TestCancel:
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:
         persona.faults.inject("drop_made", 1, IMPORT)
-        send_next("a worker")
+        send_next(Leases("a worker"))
         assert control.cancel_unsent(sent, actor) == 1
         assert sent.batches.get(number=1).state == Batch.State.UNKNOWN
 
@@ -123,7 +123,7 @@ class TestCancel:
         forward()
         before = newest_actions()
         page = signed_in.post(reverse("import_cancel", args=[sent.pk]), follow=True)
-        assert "every batch was sent already" in page.content.decode()
+        assert "every batch was already sent" in page.content.decode()
         assert newest_actions() == before
 
 
@@ -139,13 +139,13 @@ class TestRetry:
     ) -> None:
         persona.faults.inject("drop_made")
         sent = make_import(known_list)
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         key = the_only(sent).idempotency_key
         sent.batches.update(state=State.FAILED, problem=problem)
         Import.objects.update(state=Import.State.NEEDS_ATTENTION)
         assert retry(sent, actor) == 1
         batch = the_only(sent)
-        assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+        assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
         assert (batch.may_have_arrived, batch.idempotency_key) == (True, key)
         assert AuditEvent.objects.get(action="import.retried").details == {"batches": 1}
         sent.refresh_from_db()

@@ -7,12 +7,15 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from importers import estimate, pacing, progress
-from importers.audit import Actor
-from importers.estimate import TimeLeft
-from importers.models import Batch, Environment, FaceList, Import, PersonaLine, Worker
-from importers.pacing import Share
+from importers.audit.actors import Actor
+from importers.forwarding import estimate, progress
+from importers.forwarding.estimate import TimeLeft
+from importers.gateway import rate_limit
+from importers.gateway.rate_limit import Budget
+from importers.models import Batch, Environment, FaceList, Gateway, Import, Worker, clock
 from tests.support.attestations import submit
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -70,8 +73,8 @@ def test_time_left_is_rounded_up_to_whole_units(least: float, most: float, words
     [(0, 150, 0), (0, 151, 40), (140, 10, 0), (140, 11, 40), (150, 150, 40), (150, 151, 100)],
 )
 def test_budget_limits_requests_per_window(used: int, requests: int, wait: float) -> None:
-    share = Share(used, allowed=150, limit=300, free_in=seconds(40))
-    assert estimate.at_our_share(share, requests) == seconds(wait)
+    share = Budget(used, allowed=150, limit=300, free_in=seconds(40))
+    assert estimate.within_budget(share, requests) == seconds(wait)
 
 
 def test_no_estimate_before_a_batch_has_ended(sent: Import) -> None:
@@ -109,7 +112,7 @@ def test_estimate_includes_the_imports_ahead(
 def test_estimate_is_never_faster_than_the_budget(sent: Import, settings: Settings) -> None:
     settings.PERSONA_RATE_SHARE = 0.01
     record_times(sent, 1, accepted_ago=0, lasted=5)
-    pacing.take(LOCAL)
+    rate_limit.reserve(LOCAL)
     left = time_left(sent)
     assert left is not None
     assert left.least.total_seconds() == pytest.approx(60 + 60 + 60 + 5, abs=1)
@@ -143,7 +146,7 @@ def test_one_slow_batch_does_not_skew_the_estimate(
 def test_no_estimate_with_a_batch_in_doubt(sent: Import) -> None:
     record_times(sent, 1, accepted_ago=10, lasted=5)
     batch = sent.batches.get(number=2)
-    batch.lend("a worker", pacing.after(seconds(45)), looks=False)
+    batch.lend("a worker", clock.from_now(seconds(45)), recovers=False)
     assert time_left(sent) is not None
     sent.batches.filter(number=2).update(state=State.UNKNOWN)
     assert time_left(sent) is None
@@ -151,13 +154,13 @@ def test_no_estimate_with_a_batch_in_doubt(sent: Import) -> None:
 
 def test_no_estimate_while_the_breaker_is_open(sent: Import) -> None:
     record_times(sent, 1, accepted_ago=10, lasted=5)
-    PersonaLine.objects.create(environment=LOCAL, problem="unreachable")
+    Gateway.objects.create(environment=LOCAL, problem="unreachable")
     assert time_left(sent) is None
 
 
 def test_pages_show_time_left_and_api_usage(sent: Import, signed_in: Client) -> None:
     record_times(sent, 1, accepted_ago=70, lasted=5)
-    pacing.take(LOCAL)
+    rate_limit.reserve(LOCAL)
     page = signed_in.get(f"/imports/{sent.pk}/").content.decode()
     assert "Time left: less than a minute." in page
     assert "API usage: 1 of 150 per minute." in page

@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import pytest
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.forwarding.retry import retry
-from importers.forwarding.send import send_next
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.control import retry
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Import
 from tests.support.batches import OWNER, keys, sends, the_only
 from tests.support.forwarding import forward, time_passes
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -81,7 +85,7 @@ def test_list_is_held_longer_after_each_refusal(
     waits = []
     for _ in range(8):
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         face_list.refresh_from_db()
         assert face_list.held_until
         waits.append(round((face_list.held_until - datetime.now(UTC)).total_seconds()))

@@ -8,14 +8,18 @@ import pytest
 from django.db import OperationalError
 from django.db.models.functions import Now
 
-from importers import audit, consent
-from importers.forwarding import send, worker
-from importers.forwarding.send import LEASE, claim, keep_leases, send_next
+from importers.audit import trail
+from importers.consent import seal
+from importers.forwarding.claims import Leases, claim, lease_time
+from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
 from importers.models import Attestation, Batch, FaceList, Import
+from importers.worker import process
 from tests.support.batches import Meanwhile, lease_runs_out, sends, the_only, worker_actions
 from tests.support.forwarding import forward
 from tests.support.threads import in_a_thread
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -25,24 +29,25 @@ def database_outage(*args: object, **kwargs: object) -> None:
     raise OperationalError
 
 
-class TestRenewal:
-    @pytest.fixture
-    def in_hand(self, monkeypatch: pytest.MonkeyPatch) -> set[int]:
-        """The batches that this process is sending."""
-        monkeypatch.setattr(send, "_in_hand", held := set[int]())
-        return held
+def claimed(owner: str) -> Batch:
+    batch = claim(owner)
+    assert batch
+    return batch
 
+
+class TestRenewal:
     def test_worker_renews_the_lease_of_its_batch(
-        self, make_import: Make, face_list: FaceList, in_hand: set[int]
+        self, make_import: Make, face_list: FaceList
     ) -> None:
         make_import(face_list)
-        in_hand |= {batch.pk} if (batch := claim("mine")) else set()
-        lease_runs_out()
-        keep_leases("mine")
+        leases = Leases("mine")
+        with leases.holding(claimed("mine")):
+            lease_runs_out()
+            leases.renew()
         batch = Batch.objects.get()
         assert batch.lease_until
         second = timedelta(seconds=1)
-        assert abs(batch.lease_until - datetime.now(UTC) - LEASE) < second
+        assert abs(batch.lease_until - datetime.now(UTC) - lease_time()) < second
         assert claim("another") is None
 
     def test_dropped_batch_is_not_renewed(
@@ -55,38 +60,41 @@ class TestRenewal:
         """The outage comes while Persona has the request."""
         sent = make_import(known_list)
         with monkeypatch.context() as outage:
-            outage.setattr(audit, "append", database_outage)
+            outage.setattr(trail, "append", database_outage)
+            leases = Leases("mine")
             with pytest.raises(OperationalError):
-                send_next("mine")
+                send_next(leases)
         assert the_only(sent).state == State.SENDING
         lease_runs_out()
-        keep_leases("mine")
-        assert send_next("another")
+        leases.renew()
+        assert send_next(Leases("another"))
         assert the_only(sent).state == State.IMPORTING
         assert len(persona.ledger()) == 1
 
     def test_worker_renews_no_lease_of_another(
-        self, make_import: Make, face_list: FaceList, in_hand: set[int]
+        self, make_import: Make, face_list: FaceList
     ) -> None:
         make_import(face_list)
-        in_hand |= {batch.pk} if (batch := claim("another")) else set()
-        lease_runs_out()
-        before = Batch.objects.values().get()
-        keep_leases("mine")
+        leases = Leases("mine")
+        with leases.holding(claimed("another")):
+            lease_runs_out()
+            before = Batch.objects.values().get()
+            leases.renew()
         assert Batch.objects.values().get() == before
 
     @pytest.mark.parametrize("state", [state for state in State if state != State.SENDING])
     def test_only_a_batch_being_sent_gets_a_lease(
-        self, make_import: Make, face_list: FaceList, in_hand: set[int], state: Batch.State
+        self, make_import: Make, face_list: FaceList, state: Batch.State
     ) -> None:
         make_import(face_list)
-        in_hand |= {batch.pk} if (batch := claim("mine")) else set()
-        Batch.objects.update(state=state, lease_until=None, importer_id="mprt_1")
-        keep_leases("mine")
+        leases = Leases("mine")
+        with leases.holding(claimed("mine")):
+            Batch.objects.update(state=state, lease_until=None, importer_id="mprt_1")
+            leases.renew()
         assert Batch.objects.get().lease_until is None
 
     def test_each_worker_has_its_own_name(self) -> None:
-        assert worker.own_name() != worker.own_name()
+        assert process.own_name() != process.own_name()
 
 
 def test_ended_lease_prevents_the_send(
@@ -94,18 +102,18 @@ def test_ended_lease_prevents_the_send(
 ) -> None:
     """The host freezes between the claim and the request."""
     sent = make_import(known_list)
-    checked = consent.check
+    checked = seal.check
 
     def check_and_freeze(attestation: Attestation) -> None:
         checked(attestation)
         lease_runs_out()
 
     with monkeypatch.context() as frozen:
-        frozen.setattr(consent, "check", check_and_freeze)
-        send_next("mine")
+        frozen.setattr(seal, "check", check_and_freeze)
+        send_next(Leases("mine"))
     assert sends(persona) == []
     assert the_only(sent).state == State.SENDING
-    send_next("another")
+    send_next(Leases("another"))
     assert len(persona.ledger()) == len(sends(persona)) == 1
 
 
@@ -130,7 +138,7 @@ class TestAnswerAfterTheLease:
             assert claim("another")
 
         meanwhile.does = another_worker_claims_it
-        send_next("a late worker")
+        send_next(Leases("a late worker"))
         batch = the_only(sent)
         assert (batch.state, batch.lease_owner, batch.fence) == (State.SENDING, "another", 2)
         assert (batch.importer_id, batch.problem) == ("", "")
@@ -154,7 +162,7 @@ class TestAnswerAfterTheLease:
             second_claims.append(claim("another"))
 
         meanwhile.does = another_worker_claims_it
-        send_next("a late worker")
+        send_next(Leases("a late worker"))
         batch = the_only(sent)
         assert (batch.state, batch.lease_owner) == (State.IMPORTING, "")
         assert batch.importer_id == interrupted.ledger()[0].importer_id
@@ -174,7 +182,7 @@ class TestAnswerAfterTheLease:
         sent = make_import(interrupted_list)
         interrupted.faults.inject("slow", seconds=1)
         meanwhile.does = lease_runs_out
-        send_next("a late worker")
+        send_next(Leases("a late worker"))
         meanwhile.does = lambda: None
         forward()
         assert the_only(sent).state == State.DONE
@@ -190,10 +198,11 @@ class TestAnswerAfterTheLease:
     ) -> None:
         """It does so even after a request to stop."""
         sent = make_import(interrupted_list)
+        renew = Leases.renew
         stop, beat, received, release = (threading.Event() for _ in range(4))
 
-        def keep_and_signal(owner: str) -> None:
-            keep_leases(owner)
+        def renew_and_signal(leases: Leases) -> None:
+            renew(leases)
             beat.set()
 
         def hold_the_answer() -> None:
@@ -202,17 +211,17 @@ class TestAnswerAfterTheLease:
 
         def is_renewed() -> bool:
             sending = sent.batches.filter(state=State.SENDING)
-            sending.update(lease_until=Now() + LEASE / 3)  # too early for another claim
+            sending.update(lease_until=Now() + lease_time() / 3)  # too early for another claim
             for _ in range(2):  # the first may have started before the update
                 beat.clear()
                 assert beat.wait(20)
-            return sending.filter(lease_until__gt=Now() + LEASE / 2).exists()
+            return sending.filter(lease_until__gt=Now() + lease_time() / 2).exists()
 
-        monkeypatch.setattr(worker, "BEAT_SECONDS", 0.05)
-        monkeypatch.setattr(worker, "keep_leases", keep_and_signal)
+        monkeypatch.setattr(process, "BEAT_SECONDS", 0.05)
+        monkeypatch.setattr(Leases, "renew", renew_and_signal)
         interrupted.faults.inject("slow", where=IMPORT, seconds=1)
         meanwhile.does = hold_the_answer
-        running = threading.Thread(target=lambda: in_a_thread(lambda: worker.run(stop, 1)))
+        running = threading.Thread(target=lambda: in_a_thread(lambda: process.run(stop, 1)))
         running.start()
         try:
             assert received.wait(20)

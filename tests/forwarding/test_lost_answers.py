@@ -7,13 +7,16 @@ import pytest
 from django.db.models import F
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.forwarding.retry import retry
-from importers.forwarding.send import LEASE, claim, send_next
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases, claim, lease_time
+from importers.forwarding.control import retry
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Import
 from tests.support.batches import OWNER, keys, lease_runs_out, sends, the_only
 from tests.support.forwarding import forward, time_passes
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -42,10 +45,10 @@ def test_lost_answer_repeats_the_same_request(
 ) -> None:
     persona.faults.inject(fault)
     sent = make_import(known_list)
-    assert send_next(OWNER)
+    assert send_next(Leases(OWNER))
     batch = the_only(sent)
     assert (batch.state, batch.may_have_arrived) == (State.UNKNOWN, True)
-    assert (batch.problem, batch.look_first) == (problem, False)
+    assert (batch.problem, batch.recover_first) == (problem, False)
     assert len(persona.ledger()) == made
     time_passes()
     forward()
@@ -66,7 +69,7 @@ def test_timeout_makes_no_second_importer(
     settings.PERSONA_TIMEOUT_SECONDS = 0.2
     persona.faults.inject("slow", seconds=0.4)
     sent = make_import(known_list)
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     assert the_only(sent).problem == "no_answer"
     settings.PERSONA_TIMEOUT_SECONDS = 5
     time_passes()
@@ -81,8 +84,8 @@ def test_batch_in_doubt_waits_for_its_next_send(
 ) -> None:
     persona.faults.inject("bad_gateway")
     make_import(known_list)
-    send_next(OWNER)
-    assert not send_next(OWNER)
+    send_next(Leases(OWNER))
+    assert not send_next(Leases(OWNER))
     assert len(sends(persona)) == 1
 
 
@@ -91,11 +94,11 @@ def test_repeated_server_error_leads_to_recovery(
 ) -> None:
     persona.faults.inject("server_error")
     sent = make_import(known_list)
-    for look_first in (False, True):
+    for recover_first in (False, True):
         time_passes()
-        assert send_next(OWNER)
+        assert send_next(Leases(OWNER))
         batch = the_only(sent)
-        assert (batch.state, batch.look_first) == (State.UNKNOWN, look_first)
+        assert (batch.state, batch.recover_first) == (State.UNKNOWN, recover_first)
         assert batch.problem_detail == "Persona answered 500: Internal server error"
     assert keys(persona) == [str(batch.idempotency_key)] * 2
     wait = batch.next_attempt_at - datetime.now(UTC)
@@ -107,10 +110,10 @@ def test_batch_with_an_expired_key_is_not_sent_again(
 ) -> None:
     persona.faults.inject("drop_made")
     sent = make_import(known_list)
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=1))
     time_passes()
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     assert [seen.method for seen in persona.requests()] == ["POST", "GET"]
     assert the_only(sent).importer_id == persona.ledger()[0].importer_id
     assert retry(sent, actor) == 0
@@ -125,11 +128,11 @@ def test_batch_with_a_valid_key_is_sent_again(
 ) -> None:
     persona.faults.inject("drop_made")
     sent = make_import(known_list)
-    send_next(OWNER)
-    nearly = timedelta(hours=1) - LEASE - timedelta(minutes=1)
+    send_next(Leases(OWNER))
+    nearly = timedelta(hours=1) - lease_time() - timedelta(minutes=1)
     Batch.objects.update(first_sent_at=F("first_sent_at") - nearly)
     time_passes()
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     assert the_only(sent).state == State.IMPORTING
 
 
@@ -139,14 +142,14 @@ def test_key_life_starts_with_the_send_in_doubt(
 ) -> None:
     persona.faults.inject(refusal)
     sent = make_import(known_list)
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     persona.faults.inject("drop_made")
     Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=5))
     time_passes()
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     assert the_only(sent).state == State.UNKNOWN
     time_passes()
-    send_next(OWNER)
+    send_next(Leases(OWNER))
     assert the_only(sent).state == State.IMPORTING
     assert len(set(keys(persona))) == len(persona.ledger()) == 1
 
@@ -179,10 +182,10 @@ class TestTriedUntil:
     ) -> None:
         persona.faults.inject("drop_made")
         sent = make_import(known_list)
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         before = the_only(sent).tried_until
         assert before
-        Batch.objects.update(look_first=True)
+        Batch.objects.update(recover_first=True)
         time_passes()
         assert claim("a dead worker")
         lease_runs_out()
@@ -197,7 +200,7 @@ class TestTriedUntil:
         persona.faults.inject(fault)
         sent = make_import(known_list)
         started = datetime.now(UTC)
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         tried_until = the_only(sent).tried_until
         assert tried_until
         second = timedelta(seconds=1)
@@ -209,15 +212,15 @@ class TestTriedUntil:
     ) -> None:
         persona.faults.inject(fault)
         sent = make_import(known_list)
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert the_only(sent).tried_until is None
         persona.faults.inject("drop_made")
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         hour_ago = move_last_send_back_an_hour(sent)
         persona.faults.inject(fault)
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert the_only(sent).state == State.UNKNOWN
         assert the_only(sent).tried_until == hour_ago
 
@@ -226,16 +229,16 @@ class TestTriedUntil:
     ) -> None:
         sent = make_import(known_list)
         there, settings.PERSONA_BASE_URL = settings.PERSONA_BASE_URL, "http://127.0.0.1:1"
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert the_only(sent).tried_until is None
         settings.PERSONA_BASE_URL = there
         persona.faults.inject("drop_made")
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         hour_ago = move_last_send_back_an_hour(sent)
         settings.PERSONA_BASE_URL = "http://127.0.0.1:1"
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert (the_only(sent).problem, the_only(sent).tried_until) == ("unreachable", hour_ago)
 
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from importers.forwarding import policy
-from importers.forwarding.policy import AMBIGUOUS, CONFLICT, SERVER_TROUBLE, Before, Scope, Step
-from importers.models import Batch
+from importers.forwarding.policy import Before, Step
+from importers.models import Batch, Problem
 from importers.persona import errors
 from importers.persona.errors import PersonaError
 
 State = Batch.State
 FIRST, DOUBTED = Before(), Before(may_have_arrived=True)
-AT_ONCE, MINUTE = timedelta(), timedelta(seconds=60)
+TROUBLED = Before(1, may_have_arrived=True, problem="server_trouble")
+AT_ONCE = timedelta()
 
 
 def answered(
@@ -32,99 +33,66 @@ LIST_POINTER = "/data/attributes/list-id"
 TROUBLE = answered(errors.ServerTrouble, 500)
 UNREADABLE = answered(errors.Unreadable, 200)
 BUSY = answered(errors.Conflict, 409)
+TIMED_OUT = answered(errors.ServerTrouble, 408)
+LIST_REFUSED = answered(errors.Refused, 422, LIST_POINTER)
+LIST_REFUSED_IN_SNAKE_CASE = answered(errors.Refused, 400, "/data/attributes/list_id")
+FILES_REFUSED = answered(errors.Refused, 422, "/data/attributes/image-files")
 
 
-def words_of(status: int) -> str:
-    return f"Persona answered {status}: Title: Detail"
+DOUBT, RECOVER, NEW_KEY, HOLD = "may_have_arrived", "recover_first", "new_key", "holds_list"
+FLAGS = (DOUBT, RECOVER, NEW_KEY, HOLD)
 
 
-def sends_again(problem: str, sentence: str, *, scope: Scope = Scope.BATCH) -> Step:
-    """In doubt: the same request again after 2 seconds, under the same key."""
-    delay = timedelta(seconds=2)
-    return Step(State.UNKNOWN, problem, sentence, delay, scope, may_have_arrived=True)
-
-
-def recovers(problem: str, sentence: str) -> Step:
-    """In doubt: recovery after a minute."""
-    return Step(State.UNKNOWN, problem, sentence, MINUTE, may_have_arrived=True, look_first=True)
-
-
-def held(state: Batch.State, problem: str, sentence: str) -> Step:
-    doubted = state is State.UNKNOWN
-    return Step(state, problem, sentence, scope=Scope.LINE, may_have_arrived=doubted)
-
-
-def refused_list(problem: str, status: int) -> Step:
-    return Step(State.QUEUED, problem, words_of(status), scope=Scope.LIST, new_key=True)
+def facts(step: Step) -> tuple[str, str, int, set[str]]:
+    """Return a step as the tables write it: state, problem, seconds to wait, flags that are set."""
+    flags = {flag for flag in FLAGS if getattr(step, flag)}
+    return step.state, step.problem, round(step.delay.total_seconds()), flags
 
 
 @pytest.mark.parametrize(
-    ("error", "before", "step"),
+    ("error", "before", "expected"),
     [
-        (NOT_CONNECTED, FIRST, held(State.QUEUED, "unreachable", "No connection.")),
-        (NOT_CONNECTED, DOUBTED, held(State.UNKNOWN, "unreachable", "No connection.")),
-        (NO_ANSWER, FIRST, sends_again("no_answer", "No answer.", scope=Scope.LINE)),
-        (NO_ANSWER, DOUBTED, sends_again("no_answer", "No answer.", scope=Scope.LINE)),
-        (answered(errors.ServerTrouble, 408), FIRST, sends_again("no_answer", words_of(408))),
-        (UNREADABLE, FIRST, sends_again(SERVER_TROUBLE, words_of(200))),
-        (UNREADABLE, Before(1, True, SERVER_TROUBLE), recovers(SERVER_TROUBLE, words_of(200))),
-        (TROUBLE, FIRST, sends_again(SERVER_TROUBLE, words_of(500))),
-        (TROUBLE, Before(1, True, "no_answer"), sends_again(SERVER_TROUBLE, words_of(500))),
-        (TROUBLE, Before(1, True, SERVER_TROUBLE), recovers(SERVER_TROUBLE, words_of(500))),
-        (TROUBLE, Before(1, True, CONFLICT), sends_again(SERVER_TROUBLE, words_of(500))),
-        (BUSY, FIRST, recovers(CONFLICT, words_of(409))),
-        (BUSY, DOUBTED, recovers(CONFLICT, words_of(409))),
-        (
-            answered(errors.KeyRefused, 401),
-            FIRST,
-            held(State.QUEUED, "key_refused", words_of(401)),
-        ),
-        (
-            answered(errors.KeyRefused, 403),
-            DOUBTED,
-            held(State.UNKNOWN, "key_refused", words_of(403)),
-        ),
-        (
-            answered(errors.RateLimited, 429),
-            FIRST,
-            held(State.QUEUED, "rate_limited", words_of(429)),
-        ),
-        (
-            answered(errors.RateLimited, 429),
-            DOUBTED,
-            held(State.UNKNOWN, "rate_limited", words_of(429)),
-        ),
-        (answered(errors.KeyReused, 400), FIRST, Step(State.FAILED, "key_reused", words_of(400))),
-        (
-            answered(errors.KeyReused, 400),
-            DOUBTED,
-            Step(State.FAILED, "key_reused", words_of(400), may_have_arrived=True),
-        ),
-        (answered(errors.NotFound, 404), FIRST, refused_list("list_unknown", 404)),
-        (answered(errors.NotFound, 404), DOUBTED, refused_list("list_unknown", 404)),
-        (
-            answered(errors.Refused, 422, LIST_POINTER),
-            FIRST,
-            refused_list("list_refused", 422),
-        ),
-        (
-            answered(errors.Refused, 400, "/data/attributes/list_id"),
-            FIRST,
-            refused_list("list_refused", 400),
-        ),
-        (
-            answered(errors.Refused, 422, "/data/attributes/image-files"),
-            FIRST,
-            Step(State.FAILED, "refused", words_of(422)),
-        ),
-        (answered(errors.Refused, 400), FIRST, Step(State.FAILED, "refused", words_of(400))),
-        (answered(errors.Refused, 413), DOUBTED, Step(State.FAILED, "refused", words_of(413))),
-        (answered(PersonaError, 302), FIRST, sends_again("no_clear_answer", words_of(302))),
-        (answered(PersonaError, 302), DOUBTED, sends_again("no_clear_answer", words_of(302))),
+        (NOT_CONNECTED, FIRST, ("queued", "unreachable", 0, set())),
+        (NOT_CONNECTED, DOUBTED, ("unknown", "unreachable", 0, {DOUBT})),
+        (NO_ANSWER, FIRST, ("unknown", "no_answer", 2, {DOUBT})),
+        (NO_ANSWER, DOUBTED, ("unknown", "no_answer", 2, {DOUBT})),
+        (TIMED_OUT, FIRST, ("unknown", "no_answer", 2, {DOUBT})),
+        (UNREADABLE, FIRST, ("unknown", "server_trouble", 2, {DOUBT})),
+        (UNREADABLE, TROUBLED, ("unknown", "server_trouble", 60, {DOUBT, RECOVER})),
+        (TROUBLE, FIRST, ("unknown", "server_trouble", 2, {DOUBT})),
+        (TROUBLE, Before(1, True, "no_answer"), ("unknown", "server_trouble", 2, {DOUBT})),
+        (TROUBLE, TROUBLED, ("unknown", "server_trouble", 60, {DOUBT, RECOVER})),
+        (TROUBLE, Before(1, True, "conflict"), ("unknown", "server_trouble", 2, {DOUBT})),
+        (BUSY, FIRST, ("unknown", "conflict", 60, {DOUBT, RECOVER})),
+        (BUSY, DOUBTED, ("unknown", "conflict", 60, {DOUBT, RECOVER})),
+        (answered(errors.KeyRefused, 401), FIRST, ("queued", "key_refused", 0, set())),
+        (answered(errors.KeyRefused, 403), DOUBTED, ("unknown", "key_refused", 0, {DOUBT})),
+        (answered(errors.RateLimited, 429), FIRST, ("queued", "rate_limited", 0, set())),
+        (answered(errors.RateLimited, 429), DOUBTED, ("unknown", "rate_limited", 0, {DOUBT})),
+        (answered(errors.KeyReused, 400), FIRST, ("failed", "key_reused", 0, set())),
+        (answered(errors.KeyReused, 400), DOUBTED, ("failed", "key_reused", 0, {DOUBT})),
+        (answered(errors.NotFound, 404), FIRST, ("queued", "list_unknown", 0, {NEW_KEY, HOLD})),
+        (answered(errors.NotFound, 404), DOUBTED, ("queued", "list_unknown", 0, {NEW_KEY, HOLD})),
+        (LIST_REFUSED, FIRST, ("queued", "list_refused", 0, {NEW_KEY, HOLD})),
+        (LIST_REFUSED_IN_SNAKE_CASE, FIRST, ("queued", "list_refused", 0, {NEW_KEY, HOLD})),
+        (FILES_REFUSED, FIRST, ("failed", "refused", 0, set())),
+        (answered(errors.Refused, 400), FIRST, ("failed", "refused", 0, set())),
+        (answered(errors.Refused, 413), DOUBTED, ("failed", "refused", 0, set())),
+        (answered(PersonaError, 302), FIRST, ("unknown", "no_clear_answer", 2, {DOUBT})),
+        (answered(PersonaError, 302), DOUBTED, ("unknown", "no_clear_answer", 2, {DOUBT})),
     ],
 )
-def test_each_answer_leads_to_its_step(error: PersonaError, before: Before, step: Step) -> None:
-    assert policy.after(error, before) == step
+def test_each_answer_leads_to_its_step(
+    error: PersonaError, before: Before, expected: tuple[str, str, int, set[str]]
+) -> None:
+    assert facts(policy.after(error, before)) == expected
+
+
+def test_step_repeats_personas_words_with_the_status() -> None:
+    assert policy.after(TROUBLE, FIRST).sentence == "Persona answered 500: Title: Detail"
+    assert policy.after(NO_ANSWER, FIRST).sentence == "No answer."
+    untitled = errors.Refused("Summary.", status=422, request_id="req_1", detail="Too long")
+    assert policy.after(untitled, FIRST).sentence == "Persona answered 422: Too long"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +108,7 @@ def test_refusal_without_request_id_keeps_doubt(
     kind: type[PersonaError], status: int, pointer: str
 ) -> None:
     error = answered(kind, status, pointer, request_id="")
-    assert policy.after(error, DOUBTED) == sends_again("no_clear_answer", words_of(status))
+    assert facts(policy.after(error, DOUBTED)) == ("unknown", "no_clear_answer", 2, {DOUBT})
     assert not policy.after(error, FIRST).may_have_arrived
 
 
@@ -150,53 +118,47 @@ def test_refusal_without_request_id_keeps_doubt(
 def test_wait_doubles_up_to_five_minutes(attempts: int, seconds: int) -> None:
     before = Before(attempts, may_have_arrived=True)
     steps = [policy.after(error, before) for error in (NO_ANSWER, TROUBLE)]
-    steps.append(policy.after_look(Before(attempts, True, CONFLICT), arrived=False, key_lives=True))
+    steps.append(policy.not_found_at_persona(Before(attempts, True, "conflict"), key_lives=True))
     assert [step.delay for step in steps] == [timedelta(seconds=seconds)] * 3
 
 
 class TestRecovery:
     def test_recovery_without_match_gives_a_new_key(self) -> None:
-        for problem in ("", "no_answer", SERVER_TROUBLE):
+        for problem in ("", "no_answer", "server_trouble"):
             for key_lives in (True, False):
-                step = policy.after_look(
-                    Before(3, True, problem), arrived=False, key_lives=key_lives
-                )
+                step = policy.not_found_at_persona(Before(3, True, problem), key_lives=key_lives)
                 assert (step.state, step.problem) == (State.QUEUED, "not_arrived")
                 assert (step.new_key, step.may_have_arrived) == (True, False)
 
     def test_recovery_after_conflict_keeps_valid_key(self) -> None:
-        busy = Before(1, True, CONFLICT)
-        same = policy.after_look(busy, arrived=False, key_lives=True)
-        assert same == Step(
-            *(State.UNKNOWN, CONFLICT, same.sentence, timedelta(seconds=2)), may_have_arrived=True
-        )
-        assert policy.after_look(busy, arrived=False, key_lives=False).new_key
+        busy = Before(1, True, "conflict")
+        same = policy.not_found_at_persona(busy, key_lives=True)
+        assert facts(same) == ("unknown", "conflict", 2, {DOUBT})
+        assert policy.not_found_at_persona(busy, key_lives=False).new_key
 
-    @pytest.mark.parametrize("key_lives", [True, False])
-    @pytest.mark.parametrize("problem", ["no_answer", CONFLICT, SERVER_TROUBLE])
-    def test_ambiguous_recovery_needs_a_person(self, key_lives: bool, problem: str) -> None:
-        step = policy.after_look(Before(3, True, problem), arrived=True, key_lives=key_lives)
-        assert (step.state, step.problem) == (State.FAILED, AMBIGUOUS)
-        assert (step.may_have_arrived, step.new_key) == (True, False)
-        assert "can't be told for sure which import at Persona is its own" in step.sentence
+    @pytest.mark.parametrize("problem", ["no_answer", "conflict", "server_trouble"])
+    def test_ambiguous_recovery_needs_a_person(self, problem: str) -> None:
+        step = policy.ambiguous(Before(3, True, problem), all_read=True)
+        assert facts(step) == ("failed", "ambiguous", 0, {DOUBT})
+        assert "could not confirm which Persona import" in step.sentence
 
-    @pytest.mark.parametrize("problem", ["no_answer", CONFLICT, SERVER_TROUBLE])
+    def test_ambiguous_recovery_says_if_not_all_was_read(self) -> None:
+        step = policy.ambiguous(Before(3, True, "no_answer"), all_read=False)
+        assert "Too many imports were created at that time" in step.sentence
+
+    @pytest.mark.parametrize("problem", ["no_answer", "conflict", "server_trouble"])
     def test_unfinished_recovery_is_repeated(self, problem: str) -> None:
-        step = policy.look_later("Words.", Before(3, True, problem))
-        assert step == Step(
-            *(State.UNKNOWN, problem, "Words.", timedelta(seconds=15)),
-            may_have_arrived=True,
-            look_first=True,
-        )
+        step = policy.recover_later("Words.", Before(3, True, problem))
+        assert facts(step) == ("unknown", problem, 15, {DOUBT, RECOVER})
 
     def test_unfinished_recovery_always_has_a_problem(self) -> None:
-        assert policy.look_later("Words.", Before(1, True, "")).problem == "no_answer"
+        assert policy.recover_later("Words.", Before(1, True, "")).problem == "no_answer"
 
 
 @pytest.mark.parametrize("before", [FIRST, DOUBTED])
 class TestBeforeTheRequest:
     def test_unreadable_storage_is_tried_again(self, before: Before) -> None:
-        step = policy.after_unreadable("Words.", before, missing=False)
+        step = policy.unreadable("Words.", before, missing=False)
         arrived = before.may_have_arrived
         assert step == Step(
             State.UNKNOWN if arrived else State.QUEUED,
@@ -205,14 +167,14 @@ class TestBeforeTheRequest:
         )
 
     def test_missing_image_needs_a_person(self, before: Before) -> None:
-        step = policy.after_unreadable("Words.", before, missing=True)
+        step = policy.unreadable("Words.", before, missing=True)
         arrived = before.may_have_arrived
         assert step == Step(State.FAILED, "image_missing", "Words.", may_have_arrived=arrived)
 
     def test_unsent_batch_keeps_its_state(self, before: Before) -> None:
         arrived = before.may_have_arrived
         state = State.UNKNOWN if arrived else State.QUEUED
-        assert policy.given_back(before) == Step(state, "", "", may_have_arrived=arrived)
+        assert policy.returned(before) == Step(state, "", "", may_have_arrived=arrived)
 
     def test_broken_seal_needs_a_person(self, before: Before) -> None:
         arrived = before.may_have_arrived
@@ -222,9 +184,9 @@ class TestBeforeTheRequest:
 
 
 def test_importer_of_another_batch_keeps_the_doubt() -> None:
-    assert policy.importer_is_taken("mprt_7") == Step(
+    assert policy.importer_is_claimed("mprt_7") == Step(
         *(State.FAILED, "importer_taken"),
-        "Persona answered with importer mprt_7, which another batch already has.",
+        "Persona answered with importer mprt_7, which belongs to another batch.",
         may_have_arrived=True,
     )
 
@@ -254,9 +216,9 @@ def test_every_step_leaves_sending(kind: type[PersonaError]) -> None:
 
 @pytest.mark.parametrize("before", [FIRST, DOUBTED])
 @pytest.mark.parametrize("kind", every_kind())
-def test_only_sends_that_did_not_arrive_are_held(kind: type[PersonaError], before: Before) -> None:
+def test_only_a_send_without_effect_never_arrived(kind: type[PersonaError], before: Before) -> None:
     not_arrived = (errors.NotConnected, errors.KeyRefused, errors.RateLimited)
-    assert policy.after(answered(kind, 400), before).is_held == (kind in not_arrived)
+    assert policy.after(answered(kind, 400), before).never_arrived == (kind in not_arrived)
 
 
 IN_DOUBT = (PersonaError, errors.NoAnswer, errors.Unreadable, errors.ServerTrouble, errors.Conflict)
@@ -284,7 +246,7 @@ class AnySequenceOfAnswers(RuleBasedStateMachine):
     def is_active(self) -> bool:
         return self.step.state is not State.FAILED
 
-    @precondition(lambda self: self.is_active and not self.step.look_first)
+    @precondition(lambda self: self.is_active and not self.step.recover_first)
     @rule(
         kind=st.sampled_from(every_kind()),
         status=STATUSES,
@@ -317,35 +279,39 @@ class AnySequenceOfAnswers(RuleBasedStateMachine):
         if found == 1 and is_sure:
             return  # it is adopted: see the tests of recovery
         arrived = found > 0 or not is_sure
-        step = policy.after_look(self.start_attempt(), arrived=arrived, key_lives=key_lives)
+        before = self.start_attempt()
+        if arrived:
+            step = policy.ambiguous(before, all_read=is_sure)
+        else:
+            step = policy.not_found_at_persona(before, key_lives=key_lives)
         self.apply(step, may_renew=not arrived)
 
-    @precondition(lambda self: self.is_active and not self.step.look_first)
+    @precondition(lambda self: self.is_active and not self.step.recover_first)
     @rule()
     def receive_importer_of_another_batch(self) -> None:
         self.start_attempt()
         self.doubt = True
-        self.apply(policy.importer_is_taken("mprt_7"), may_renew=False)
+        self.apply(policy.importer_is_claimed("mprt_7"), may_renew=False)
 
     @precondition(lambda self: self.is_active and self.doubt)
     @rule()
     def postpone_recovery(self) -> None:
-        self.apply(policy.look_later("Words.", self.start_attempt()), may_renew=False)
+        self.apply(policy.recover_later("Words.", self.start_attempt()), may_renew=False)
 
-    @precondition(lambda self: self.is_active and not self.step.look_first)
+    @precondition(lambda self: self.is_active and not self.step.recover_first)
     @rule(missing=st.booleans())
     def fail_to_read_storage(self, missing: bool) -> None:
-        step = policy.after_unreadable("Words.", self.start_attempt(), missing=missing)
+        step = policy.unreadable("Words.", self.start_attempt(), missing=missing)
         self.apply(step, may_renew=False)
 
     @precondition(lambda self: not self.is_active)
     @rule()
     def retry(self) -> None:
-        if self.step.problem == AMBIGUOUS:
+        if self.step.problem == Problem.AMBIGUOUS:
             return  # only a decision leads on: see the tests of recovery
         if self.step.may_have_arrived:
             soon = timedelta(seconds=1)
-            self.step = replace(self.step, state=State.UNKNOWN, look_first=True, delay=soon)
+            self.step = replace(self.step, state=State.UNKNOWN, recover_first=True, delay=soon)
             return
         self.key += 1
         self.step = Step(State.QUEUED, "", "")
@@ -376,8 +342,8 @@ class AnySequenceOfAnswers(RuleBasedStateMachine):
     @invariant()
     def batch_is_due_in_time_or_left_to_a_person(self) -> None:
         assert AT_ONCE <= self.step.delay <= timedelta(minutes=5)
-        alone = self.step.scope is Scope.BATCH and self.step.state is State.UNKNOWN
-        assert self.step.delay or not alone
+        waits_for_the_breaker = self.step.never_arrived
+        assert self.step.delay or waits_for_the_breaker or self.step.state is not State.UNKNOWN
         assert self.step.state in (State.QUEUED, State.UNKNOWN, State.FAILED)
 
 

@@ -8,15 +8,17 @@ from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.forwarding.poll import poll
+from importers.audit.actors import Actor
+from importers.forwarding.polling import poll
 from importers.local_persona import LocalPersona
-from importers.models import Batch, Environment, FaceList, Import, PersonaLine
+from importers.models import Batch, Environment, FaceList, Gateway, Import
 from importers.persona.client import Client, ImageFile
 from tests.support.attestations import submit
 from tests.support.batches import import_state, polls
 from tests.support.forwarding import share_is_used
 from tests.support.pictures import draw
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -24,7 +26,7 @@ INDEX = "GET /importers"
 
 
 def seconds_to_next_poll() -> float:
-    until = PersonaLine.objects.get().next_poll_at
+    until = Gateway.objects.get().next_poll_at
     return (until - datetime.now(UTC)).total_seconds() if until else 0
 
 
@@ -80,7 +82,7 @@ def test_polls_are_at_least_two_seconds_apart(persona: LocalPersona, at_persona:
     Batch.objects.update(next_attempt_at=Now())
     assert not poll()
     assert seconds_to_next_poll() == pytest.approx(2, abs=0.5)
-    PersonaLine.objects.update(next_poll_at=Now())
+    Gateway.objects.update(next_poll_at=Now())
     assert poll()
     assert polls(persona) == ["/importers"] * 2
 
@@ -128,7 +130,7 @@ def test_poll_updates_importers_not_due_yet(persona: LocalPersona, at_persona: M
 
 def test_poll_waits_while_the_breaker_is_open(persona: LocalPersona, at_persona: Make) -> None:
     batch = at_persona().batches.get()
-    PersonaLine.objects.update(paused_until=Now() + timedelta(seconds=30))
+    Gateway.objects.update(retry_at=Now() + timedelta(seconds=30))
     assert not poll()
     assert polls(persona) == []
     assert Batch.objects.filter(pk=batch.pk).to_poll().exists()

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pytest_django import Settings
 
-from importers import connection
-from importers.forwarding.poll import observe, poll
+from importers.forwarding.polling import observe, poll
+from importers.gateway import environments
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, Import
-from importers.persona.answers import Status
+from importers.persona.responses import Status
 from tests.support.batches import import_state, persona_importer, polls
 from tests.support.forwarding import forward, time_passes
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -135,9 +137,7 @@ class TestObservation:
         poll()
         batch = sent.batches.get()
         assert (batch.state, batch.problem) == (State.IMPORTING, "importer_gone")
-        assert batch.problem_detail == (
-            "Persona does not know this importer any more: Record not found"
-        )
+        assert batch.problem_detail == ("Persona no longer finds this importer: Record not found")
         wait = batch.next_attempt_at - datetime.now(UTC)
         assert timedelta(seconds=59) < wait <= timedelta(seconds=60)
         assert import_state(sent) == Import.State.FORWARDING
@@ -174,7 +174,7 @@ class TestFailedPoll:
         forward()
         assert stored_values(sent)["state"] == State.DONE
         assert import_state(sent) == Import.State.COMPLETED
-        assert connection.line().problem == ""
+        assert environments.gateway().problem == ""
 
     @pytest.mark.parametrize(("fault", "method"), [("forbidden", "GET"), ("unauthorized", "")])
     def test_forbidden_poll_stops_only_polls(
@@ -183,8 +183,8 @@ class TestFailedPoll:
         at_persona()
         persona.faults.inject(fault, where=INDEX)
         poll()
-        gateway = connection.line()
-        assert (gateway.problem, gateway.problem_at) == ("key_refused", method)
+        gateway = environments.gateway()
+        assert (gateway.problem, gateway.failing_method) == ("key_refused", method)
 
     def test_failed_single_poll_leaves_others_alone(
         self, persona: LocalPersona, at_persona: Make, settings: Settings

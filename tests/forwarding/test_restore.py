@@ -9,17 +9,19 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
-from importers.audit import Actor
-from importers.forwarding import reconcile, worker
-from importers.forwarding.retry import retry
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.control import retry
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Import, Worker
+from importers.worker import jobs
+from tests.support import decisions
 from tests.support.attestations import submit
 from tests.support.forwarding import every_image_is_there_once, forward, states_of
 
 State = Batch.State
 HOUR_AGO = timedelta(hours=1)
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_batches_sent_since_backup_need_a_person(
     for batch in batches:
         own = own_importer(persona, batch)
         assert own in [row["id"] for row in batch.candidates]
-        reconcile.decide(batch, own, actor)
+        decisions.decide(batch, own, actor)
     forward()
     assert states_of(sent) == [State.DONE] * 3
     assert every_image_is_there_once(persona, sent)
@@ -96,7 +98,7 @@ def test_importer_not_in_the_backup_is_not_adopted(
 ) -> None:
     lost = submit(make_draft(known_list, images=1, first_seed=50), actor)
     Batch.objects.exclude(face_import=lost).update(next_attempt_at=Now() + HOUR_AGO)
-    worker.step("a worker")
+    jobs.step(Leases("a worker"))
     lost.batches.update(importer_id="", state=State.CANCELED)
     restored()
     Batch.objects.filter(face_import=sent, number__gt=1).update(state=State.CANCELED)
@@ -104,7 +106,7 @@ def test_importer_not_in_the_backup_is_not_adopted(
     forward()
     batch = sent.batches.get(number=1)
     assert (batch.problem, len(batch.candidates)) == ("ambiguous", 1)
-    reconcile.decide(batch, "", actor)
+    decisions.decide(batch, "", actor)
     forward()
     assert sent.batches.get(number=1).state == State.DONE
     assert len(imported_hashes(persona)) == 2
@@ -122,6 +124,7 @@ def test_retry_after_restore_starts_recovery(
     assert len(imported_hashes(persona)) == 3
     for row in refused:
         Batch.objects.filter(pk=row["id"]).update(**row)
+    Import.objects.update(state=Import.State.NEEDS_ATTENTION)
     Worker.objects.all().delete()
     after_restore()
     assert states_of(sent) == [State.FAILED] * 3
@@ -132,7 +135,7 @@ def test_retry_after_restore_starts_recovery(
 
 
 def test_restore_keeps_importing_and_canceled_batches(persona: LocalPersona, sent: Import) -> None:
-    worker.step("a worker")
+    jobs.step(Leases("a worker"))
     sent.batches.filter(number=3).update(state=State.CANCELED)
     assert "before they are sent: 1\n" in after_restore()
     assert states_of(sent)[2] == State.CANCELED
@@ -155,7 +158,7 @@ def test_restore_is_in_the_audit_trail(
     [
         ("yesterday", "'yesterday' is not a date and time like 2026-11-23T03:00Z"),
         ("2026-13-45T99:00Z", "is not a date and time"),
-        ("2999-01-01T00:00Z", "--backup-from lies in the future."),
+        ("2999-01-01T00:00Z", "--backup-from is in the future."),
     ],
 )
 def test_invalid_backup_time_is_refused(sent: Import, value: str, reason: str) -> None:
@@ -165,7 +168,7 @@ def test_invalid_backup_time_is_refused(sent: Import, value: str, reason: str) -
 
 
 def test_restore_is_refused_while_a_worker_runs(sent: Import) -> None:
-    worker.show_alive("a worker")
-    with pytest.raises(CommandError, match="stop every worker first"):
+    jobs.report_alive("a worker")
+    with pytest.raises(CommandError, match="Stop every worker first"):
         after_restore()
     assert states_of(sent) == [State.QUEUED] * 3

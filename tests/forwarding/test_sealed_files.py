@@ -8,11 +8,12 @@ import pytest
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
-from importers import pacing
-from importers.audit import Actor
-from importers.forwarding.retry import retry
-from importers.forwarding.send import send_next
-from importers.images import digest
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.control import retry
+from importers.forwarding.sending import send_next
+from importers.gateway import rate_limit
+from importers.imaging.inspection import digest
 from importers.local_persona import LocalPersona
 from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import
 from tests.support.attestations import submit
@@ -105,8 +106,8 @@ class TestBrokenSeal:
         [
             (replace_bytes_and_hash, "The import's images are not those that were attested."),
             (add_image, "The import's images are not those that were attested."),
-            (change_attestation, "The attestation is not as it was sealed."),
-            (change_signature, "The attestation is not as it was sealed."),
+            (change_attestation, "The attestation was changed after it was sealed."),
+            (change_signature, "The attestation was changed after it was sealed."),
         ],
     )
     def test_altered_import_is_not_sent(
@@ -148,10 +149,10 @@ class TestBrokenSeal:
     ) -> None:
         sent = make_import(known_list)
         persona.faults.inject("drop_made")
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         change_one_byte(sent.files.all()[0])
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert the_only(sent).problem == "seal_broken"
         assert the_only(sent).may_have_arrived
         assert retry(sent, actor) == 1
@@ -201,9 +202,9 @@ class TestUnreadableStorage:
         self, persona: LocalPersona, sent: Import, unreadable: Path
     ) -> None:
         for _ in range(3):
-            send_next(OWNER)
-        assert not send_next(OWNER), "it is not due yet"
-        assert pacing.share("local").taken == len(persona.requests()) == 2, (
+            send_next(Leases(OWNER))
+        assert not send_next(Leases(OWNER)), "it is not due yet"
+        assert rate_limit.budget("local").used == len(persona.requests()) == 2, (
             "no request was made for it"
         )
         batch = sent.batches.get(number=2)
@@ -240,12 +241,12 @@ class TestUnreadableStorage:
         sent = submit(make_draft(known_list, images=1), actor)
         place = Path(default_storage.path(sent.files.get().storage_key))
         persona.faults.inject("drop_made")
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         key = sent.batches.get().idempotency_key
         place.rename(place.with_suffix(".aside"))
         place.mkdir()
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         batch = sent.batches.get()
         assert (batch.state, batch.problem) == (State.UNKNOWN, "storage_unreadable")
         assert (batch.may_have_arrived, batch.idempotency_key) == (True, key)

@@ -5,15 +5,18 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
-from importers import audit, connection, intake
-from importers.audit import Actor
-from importers.forwarding import worker
-from importers.forwarding.retry import retry
-from importers.forwarding.send import claim, send_next
-from importers.images import digest
+from importers.audit import verification
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases, claim
+from importers.forwarding.control import retry
+from importers.forwarding.sending import send_next
+from importers.gateway import client
+from importers.imaging.inspection import digest
+from importers.intake import files
 from importers.local_persona import LocalPersona
-from importers.models import AuditEvent, Batch, FaceList, Import, PersonaLine
+from importers.models import AuditEvent, Batch, FaceList, Gateway, Import
 from importers.persona.client import ImageFile
+from importers.worker import jobs
 from tests.support.attestations import submit
 from tests.support.batches import (
     OWNER,
@@ -24,10 +27,13 @@ from tests.support.batches import (
     the_only,
     worker_actions,
 )
+from tests.support.files import incoming
 from tests.support.forwarding import forward, time_passes
 from tests.support.pictures import draw
 from tests.support.scripted_persona import PENDING, says
 from tests.support.threads import at_once
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -38,7 +44,7 @@ def test_send_uploads_stored_bytes_in_order(
 ) -> None:
     draft = make_draft(known_list, images=2)
     drawing = draw(7, kind="PNG")
-    intake.take(draft, "Jane Doe, 1990-01-01.png", drawing, len(drawing), actor)
+    files.receive(draft, incoming("Jane Doe, 1990-01-01.png", drawing), actor)
     sent = submit(draft, actor)
     forward()
     (entry,) = persona.ledger()
@@ -58,7 +64,7 @@ def test_batch_goes_from_queued_to_done(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     sent = make_import(known_list)
-    assert send_next(OWNER)
+    assert send_next(Leases(OWNER))
     batch = the_only(sent)
     assert (batch.state, batch.persona_status) == (State.IMPORTING, "pending")
     assert batch.importer_id == persona.ledger()[0].importer_id
@@ -95,7 +101,7 @@ def test_sending_is_in_the_audit_trail(
     accepted = AuditEvent.objects.get(action="batch.accepted")
     assert accepted.object_id == str(batch.pk)
     assert accepted.details == {"importer": persona.ledger()[0].importer_id}
-    assert list(audit.breaks()) == []
+    assert list(verification.find_breaks()) == []
 
 
 def test_refused_batch_shows_personas_words(
@@ -126,8 +132,7 @@ def test_batch_with_a_reused_key_fails(
     batch = claim("a dead worker")
     assert batch
     other = ImageFile("other.jpg", "image/jpeg", draw(99))
-    client = connection.persona()
-    client.import_faces(known_list.persona_id, [other], str(batch.idempotency_key))
+    client.persona().import_faces(known_list.persona_id, [other], str(batch.idempotency_key))
     lease_runs_out()
     forward()
     batch.refresh_from_db()
@@ -152,8 +157,8 @@ class TestImporterOfAnotherBatch:
         row = {"type": "importer/list-item/face", "id": "mprt_0", "attributes": PENDING}
         with says("201 Created", {"data": row}) as server:
             settings.PERSONA_BASE_URL = server.url
-            assert send_next(OWNER)
-            assert send_next(OWNER)
+            assert send_next(Leases(OWNER))
+            assert send_next(Leases(OWNER))
         settings.PERSONA_BASE_URL = there
         return sent
 
@@ -178,7 +183,7 @@ class TestImporterOfAnotherBatch:
     ) -> None:
         key = the_only(mismatched).idempotency_key
         assert retry(mismatched, actor) == 1
-        assert send_next(OWNER)
+        assert send_next(Leases(OWNER))
         assert [seen.method for seen in persona.requests()] == ["GET"]
         forward()
         batch = the_only(mismatched)
@@ -200,12 +205,12 @@ class TestManyWorkers:
 
         def others_write() -> None:
             Batch.objects.update(persona_status="written")
-            PersonaLine.objects.update(limit=299)
+            Gateway.objects.update(rate_limit=299)
             seen.extend(Batch.objects.values_list("state", flat=True))
 
         interrupted.faults.inject("slow", seconds=1)
         meanwhile.does = others_write
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert seen == [State.SENDING]
 
     def test_four_workers_send_every_image_once(
@@ -216,13 +221,13 @@ class TestManyWorkers:
         sent = make_import(known_list, images=12)
 
         def work(name: str) -> None:
-            while not worker.is_drained():
+            while not jobs.is_drained():
                 time_passes()
-                worker.step(name)
+                jobs.step(Leases(name))
 
         at_once(4, work)
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
         arrived = [file.sha256 for entry in persona.ledger() for file in entry.files]
         assert sorted(arrived) == sorted(sent.files.values_list("sha256", flat=True))
-        assert list(audit.breaks()) == []
+        assert list(verification.find_breaks()) == []

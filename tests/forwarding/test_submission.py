@@ -9,12 +9,16 @@ import pytest
 from django.db import DatabaseError, connection
 from pytest_django import Settings
 
-from importers import consent, intake
-from importers.audit import Actor
-from importers.forwarding import cut
+from importers.audit.actors import Actor
+from importers.consent import attestation, manifest
+from importers.forwarding import submission
+from importers.intake import files
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
 from tests.support.attestations import ANSWERS, submit
+from tests.support.files import incoming
 from tests.support.pictures import draw
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 
@@ -25,25 +29,25 @@ class TestPreview:
     ) -> None:
         settings.BATCH_MAX_IMAGES = 2
         draft = make_draft(face_list, images=3)
-        shown = cut.preview(draft)
+        shown = submission.preview(draft)
         assert (shown.images, shown.requests) == (3, [2, 1])
         assert shown.bytes == sum(len(draw(seed)) for seed in range(3))
-        assert shown.manifest_sha256 == consent.manifest_sha256(consent.manifest(draft))
+        assert shown.manifest_sha256 == manifest.digest(manifest.lines(draft))
 
     def test_preview_excludes_rejected_files(
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list, images=1)
-        intake.take(draft, "notes.txt", b"notes", 5, actor)
-        intake.take(draft, "again.jpg", draw(0), len(draw(0)), actor)
-        shown = cut.preview(draft)
+        files.receive(draft, incoming("notes.txt", b"notes"), actor)
+        files.receive(draft, incoming("again.jpg", draw(0)), actor)
+        shown = submission.preview(draft)
         assert (shown.images, shown.bytes, shown.requests) == (1, len(draw(0)), [1])
         assert draft.files.count() == 3
 
     def test_preview_of_an_empty_draft_is_empty(
         self, make_draft: Make, face_list: FaceList
     ) -> None:
-        shown = cut.preview(make_draft(face_list, images=0))
+        shown = submission.preview(make_draft(face_list, images=0))
         assert (shown.images, shown.bytes, shown.requests) == (0, 0, [])
 
     def test_preview_matches_what_is_submitted(
@@ -51,7 +55,7 @@ class TestPreview:
     ) -> None:
         settings.BATCH_MAX_IMAGES = 2
         draft = make_draft(face_list, images=5)
-        shown = cut.preview(draft)
+        shown = submission.preview(draft)
         submit(draft, actor)
         assert [batch.image_count for batch in draft.batches.all()] == shown.requests
         assert draft.attestation.manifest_sha256 == shown.manifest_sha256
@@ -79,13 +83,13 @@ class TestSubmit:
         batch = submit(make_draft(face_list), actor).batches.get()
         assert batch.state == Batch.State.QUEUED
         assert (batch.idempotency_key, batch.first_sent_at, batch.attempts) == (None, None, 0)
-        assert list(Batch.objects.of_environment("local").to_send()) == [batch]
+        assert list(Batch.objects.of_environment("local").due()) == [batch]
 
     def test_submit_excludes_rejected_files(
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list, images=1)
-        intake.take(draft, "notes.txt", b"notes", 5, actor)
+        files.receive(draft, incoming("notes.txt", b"notes"), actor)
         batch = submit(draft, actor).batches.get()
         assert batch.image_count == batch.images.count() == 1
         assert draft.files.get(state=Image.State.LEFT_OUT).batch is None
@@ -103,7 +107,7 @@ class TestSubmit:
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = submit(make_draft(face_list), actor)
-        with pytest.raises(consent.AlreadySealed):
+        with pytest.raises(attestation.AlreadySealed):
             submit(draft, actor)
         assert draft.batches.count() == 1
 
@@ -125,7 +129,7 @@ class TestRefusedSubmit:
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list, images=0)
-        with pytest.raises(consent.NothingToSend):
+        with pytest.raises(attestation.NothingToSend):
             submit(draft, actor)
         assert is_untouched(draft)
 
@@ -133,11 +137,11 @@ class TestRefusedSubmit:
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list)
-        shown = consent.as_it_is(draft)
+        shown = attestation.shown_now(draft)
         data = draw(99)
-        intake.take(draft, "late.jpg", data, len(data), actor)
-        with pytest.raises(consent.DraftChanged):
-            cut.submit(draft, ANSWERS, actor, shown)
+        files.receive(draft, incoming("late.jpg", data), actor)
+        with pytest.raises(attestation.DraftChanged):
+            submission.submit(draft, ANSWERS, actor, shown)
         assert is_untouched(draft)
 
     @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from django.db.models.functions import Now
 from django.test import Client
 from pytest_django import Settings
 
-from importers import connection, pacing
-from importers.audit import Actor
-from importers.forwarding.send import send_next
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.sending import send_next
+from importers.gateway import breaker, client, environments, rate_limit
 from importers.local_persona import IMPORT, IMPORTERS, LocalPersona
-from importers.models import Batch, Environment, Exchange, FaceList, Import, PersonaLine
+from importers.models import Batch, Environment, Exchange, FaceList, Gateway, Import
 from importers.persona import errors
 from tests.support.attestations import submit
 from tests.support.batches import OWNER, keys, the_only
@@ -20,11 +21,11 @@ from tests.support.forwarding import forward, time_passes
 
 Make = Callable[..., Import]
 State = Batch.State
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 def breaker_wait_ends() -> None:
-    PersonaLine.objects.update(paused_until=Now())
+    Gateway.objects.update(retry_at=Now())
 
 
 class TestOpening:
@@ -51,7 +52,7 @@ class TestOpening:
         imports = [make_import(known_list, images=1, first_seed=seed) for seed in (1, 2)]
         forward()
         assert len(persona.requests()) == 1
-        gateway = connection.line()
+        gateway = environments.gateway()
         assert gateway.problem == problem
         assert words in gateway.problem_detail
         assert gateway.problem_since
@@ -62,7 +63,7 @@ class TestOpening:
         assert [the_only(row).state for row in imports] == [State.DONE, State.DONE]
         assert len(persona.ledger()) == 2
         assert keys(persona)[0] == str(the_only(imports[0]).idempotency_key)
-        closed = connection.line()
+        closed = environments.gateway()
         assert (closed.problem, closed.problem_since, closed.failures) == ("", None, 0)
 
     @pytest.mark.parametrize(
@@ -79,11 +80,11 @@ class TestOpening:
     ) -> None:
         persona.faults.inject(fault)
         make_import(known_list)
-        send_next(OWNER)
-        assert connection.line().problem_at == method
+        send_next(Leases(OWNER))
+        assert environments.gateway().failing_method == method
         time_passes()
-        send_next(OWNER)
-        assert (connection.line().problem, connection.line().problem_at) == ("", "")
+        send_next(Leases(OWNER))
+        assert (environments.gateway().problem, environments.gateway().failing_method) == ("", "")
 
     @pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "rate_limited"])
     def test_batch_stays_queued_after_a_refusal(
@@ -91,7 +92,7 @@ class TestOpening:
     ) -> None:
         persona.faults.inject(fault)
         sent = make_import(known_list)
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         batch = the_only(sent)
         assert (batch.state, batch.may_have_arrived) == (State.QUEUED, False)
         assert batch.problem in ("key_refused", "rate_limited")
@@ -102,11 +103,11 @@ class TestOpening:
         sent = make_import(known_list)
         for fault in ("drop_made", "unauthorized", "rate_limited"):
             persona.faults.inject(fault)
-            send_next(OWNER)
+            send_next(Leases(OWNER))
             time_passes()
             assert the_only(sent).state == State.UNKNOWN
             assert the_only(sent).may_have_arrived
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert the_only(sent).state == State.IMPORTING
         assert len(persona.ledger()) == len(set(keys(persona))) == 1
 
@@ -133,10 +134,10 @@ class TestOpening:
         waits, since = [], set()
         for _ in range(5):
             time_passes()
-            send_next(OWNER)
-            gateway = connection.line()
-            assert gateway.paused_until
-            waits.append(round((gateway.paused_until - datetime.now(UTC)).total_seconds()))
+            send_next(Leases(OWNER))
+            gateway = environments.gateway()
+            assert gateway.retry_at
+            waits.append(round((gateway.retry_at - datetime.now(UTC)).total_seconds()))
             since.add(gateway.problem_since)
         assert waits == [5, 10, 20, 40, 60]
         assert len(since) == 1
@@ -146,15 +147,15 @@ class TestOpening:
     ) -> None:
         persona.faults.inject("rate_limited", reset_seconds=43)
         sent = make_import(known_list)
-        send_next(OWNER)
-        gateway = connection.line()
-        assert gateway.paused_until
-        wait = gateway.paused_until - datetime.now(UTC)
+        send_next(Leases(OWNER))
+        gateway = environments.gateway()
+        assert gateway.retry_at
+        wait = gateway.retry_at - datetime.now(UTC)
         assert timedelta(seconds=42) < wait <= timedelta(seconds=43)
         forward()
         assert len(persona.requests()) == 1
         time_passes()
-        send_next(OWNER)
+        send_next(Leases(OWNER))
         assert len(set(keys(persona))) == 1
         assert the_only(sent).state == State.IMPORTING
 
@@ -163,16 +164,16 @@ class TestClosing:
     def test_half_open_breaker_allows_one_request(self, persona: LocalPersona) -> None:
         persona.faults.inject("unauthorized")
         with pytest.raises(errors.KeyRefused):
-            connection.persona().importers_page()
-        assert pacing.take(Environment.LOCAL)
+            client.persona().importers_page()
+        assert rate_limit.reserve(Environment.LOCAL)
         breaker_wait_ends()
 
-        assert not pacing.take(Environment.LOCAL)
-        assert pacing.take(Environment.LOCAL)
+        assert not rate_limit.reserve(Environment.LOCAL)
+        assert rate_limit.reserve(Environment.LOCAL)
 
-        connection.persona().importers_page()
-        assert not pacing.take(Environment.LOCAL)
-        assert not pacing.take(Environment.LOCAL)
+        client.persona().importers_page()
+        assert not rate_limit.reserve(Environment.LOCAL)
+        assert not rate_limit.reserve(Environment.LOCAL)
 
     def test_poll_does_not_close_the_breaker_for_sends(
         self, persona: LocalPersona, known_list: FaceList, make_draft: Make, actor: Actor
@@ -180,28 +181,28 @@ class TestClosing:
         sent = submit(make_draft(known_list), actor)
         persona.faults.inject("forbidden", None, IMPORT)
         forward()
-        since = connection.line().problem_since
-        assert connection.line().problem == "key_refused"
+        since = environments.gateway().problem_since
+        assert environments.gateway().problem == "key_refused"
 
         breaker_wait_ends()
-        connection.persona().importers_page()
-        assert connection.line().problem == "key_refused"
-        assert connection.line().problem_since == since
+        client.persona().importers_page()
+        assert environments.gateway().problem == "key_refused"
+        assert environments.gateway().problem_since == since
 
         persona.faults.clear()
         breaker_wait_ends()
         forward()
-        assert connection.line().problem == ""
+        assert environments.gateway().problem == ""
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
     def test_any_answer_closes_a_breaker_for_all(self, persona: LocalPersona) -> None:
         persona.faults.inject("unauthorized", 1, IMPORTERS)
         with pytest.raises(errors.KeyRefused):
-            connection.persona().importers_page()
-        assert connection.line().problem == "key_refused"
-        connection.persona().lists_page()
-        assert connection.line().problem == ""
+            client.persona().importers_page()
+        assert environments.gateway().problem == "key_refused"
+        client.persona().lists_page()
+        assert environments.gateway().problem == ""
 
     def test_starting_worker_tries_again_at_once(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList
@@ -209,7 +210,7 @@ class TestClosing:
         persona.faults.inject("unauthorized")
         sent = make_import(known_list)
         forward()
-        connection.try_at_once()
+        breaker.try_now()
         forward()
         assert the_only(sent).state == State.DONE
 
@@ -218,9 +219,9 @@ def test_every_page_shows_an_open_breaker(persona: LocalPersona, signed_in: Clie
     assert "Persona refuses" not in signed_in.get("/").content.decode()
     persona.faults.inject("unauthorized")
     with pytest.raises(errors.KeyRefused):
-        connection.persona().importers_page()
+        client.persona().importers_page()
     for address in ("/", "/lists/", "/imports/new/"):
         html = signed_in.get(address).content.decode()
         assert "Persona refuses the API key." in html
-        assert f"Held up since {connection.line().problem_since:%H:%M} UTC." in html
+        assert f"Sending stopped at {environments.gateway().problem_since:%H:%M} UTC." in html
         assert "Token is invalid" in html

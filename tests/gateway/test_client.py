@@ -9,6 +9,8 @@ from importers.models import Batch, Exchange, FaceList, Import
 from tests.support.batches import the_only
 from tests.support.forwarding import forward
 
+pytestmark = pytest.mark.on_both_databases
+
 Make = Callable[..., Import]
 State = Batch.State
 

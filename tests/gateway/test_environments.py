@@ -3,10 +3,10 @@
 import pytest
 from pytest_django import Settings
 
-from importers import connection
+from importers.gateway import environments
 from importers.models import Environment
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,9 @@ def test_environment_follows_the_prefix_of_the_key(
     settings: Settings, key: str, environment: Environment
 ) -> None:
     settings.PERSONA_IS_LOCAL, settings.PERSONA_API_KEY = False, key
-    assert connection.environment() == environment
+    assert environments.current() == environment
 
 
 def test_local_persona_is_local_with_any_key(settings: Settings) -> None:
     settings.PERSONA_IS_LOCAL, settings.PERSONA_API_KEY = True, "persona_production_abc"
-    assert connection.environment() == Environment.LOCAL
+    assert environments.current() == Environment.LOCAL

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importers import images
-from importers.images import Facts, LeftOut
+from importers.imaging import inspection, thumbnails
+from importers.imaging.decoding import Rejected
+from importers.imaging.inspection import Facts
 from tests.support.inspections import facts_or_rejection, rejection
 from tests.support.pictures import (
     CORPUS,
@@ -57,9 +58,9 @@ class TestBombs:
         program = (
             "import resource, sys\n"
             "resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000))\n"
-            "from importers import images\n"
-            "try: images.inspect(open(sys.argv[1], 'rb').read())\n"
-            "except images.LeftOut as why: sys.exit(why.code)\n"
+            "from importers.imaging import decoding, inspection\n"
+            "try: inspection.inspect(open(sys.argv[1], 'rb').read())\n"
+            "except decoding.Rejected as why: sys.exit(why.code)\n"
         )
         child = [sys.executable, "-c", program, str(bomb)]
         ended = subprocess.run(child, capture_output=True, text=True, check=False, timeout=60)
@@ -73,7 +74,7 @@ class TestDamage:
         data = draw(2, size=(400, 400), kind=kind)
         why = rejection(data[: len(data) * percent // 100])
         assert why.code == "damaged"
-        assert why.sentence.startswith("The picture is damaged or cut short: ")
+        assert why.sentence.startswith("The image is damaged or incomplete: ")
 
     def test_jpeg_truncated_in_its_headers_is_damaged(self) -> None:
         data = encode(noise(), "JPEG", comment=b"x" * 2000)
@@ -113,7 +114,7 @@ class TestDamage:
         data = encode(noise(), save_all=True, append_images=[noise().rotate(90)])
         why = rejection(data)
         assert why.code == "animated"
-        assert why.sentence == "The picture is animated; give a still picture."
+        assert why.sentence == "The image is animated. Use a still image."
 
 
 BYTES = st.binary(max_size=4_000)
@@ -152,7 +153,7 @@ class TestRandomBytes:
         outcome = facts_or_rejection(bytes(data))
         if isinstance(outcome, Facts):
             assert outcome.byte_size == len(data)
-            assert decode(images.thumbnail(bytes(data))).format == "JPEG"
+            assert decode(thumbnails.thumbnail(bytes(data))).format == "JPEG"
 
 
 def corpus_files(verdict: str) -> list[str]:
@@ -191,15 +192,15 @@ class TestCorpus:
     def test_odd_but_whole_image_is_accepted_or_breaks_our_rules(self, name: str) -> None:
         data = (CORPUS / "bad" / name).read_bytes()
         outcome = facts_or_rejection(data)
-        if isinstance(outcome, LeftOut):
+        if isinstance(outcome, Rejected):
             assert outcome.code in OUR_OWN_RULES
             if outcome.code == "not_jpeg_or_png":
                 assert name.endswith(".webp")
         else:
-            assert max(decode(images.thumbnail(data)).size) <= 320
+            assert max(decode(thumbnails.thumbnail(data)).size) <= 320
 
     @pytest.mark.parametrize("name", FACES)
     def test_face_is_accepted_and_has_a_thumbnail(self, name: str) -> None:
         data = (CORPUS / "faces" / name).read_bytes()
-        assert images.inspect(data).sha256 == sha256(data).hexdigest()
-        assert max(decode(images.thumbnail(data)).size) <= 320
+        assert inspection.inspect(data).sha256 == sha256(data).hexdigest()
+        assert max(decode(thumbnails.thumbnail(data)).size) <= 320

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from importers import images
+from importers.imaging import inspection, thumbnails
 from tests.support.pictures import decode, draw, encode, exif, noise
 
 # Pillow warns about odd metadata and many pixels but refuses nothing, so we ignore it.
@@ -83,7 +83,7 @@ def near(colour: tuple[int, ...], other: tuple[int, ...]) -> bool:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_thumbnail_stands_upright(kind: str, orientation: int) -> None:
     data = encode(stored_for(orientation), kind, exif=exif(orientation, SECRET))
-    small = decode(images.thumbnail(data))
+    small = decode(thumbnails.thumbnail(data))
     assert small.size == (240, 320)
     seen = seen_corners(small)
     assert all(near(seen[corner], UPRIGHT[corner]) for corner in UPRIGHT), seen
@@ -92,7 +92,7 @@ def test_thumbnail_stands_upright(kind: str, orientation: int) -> None:
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
 def test_unknown_orientation_turns_nothing(orientation: int) -> None:
     data = encode(stored_for(1), "JPEG", exif=exif(orientation, SECRET))
-    seen = seen_corners(decode(images.thumbnail(data)))
+    seen = seen_corners(decode(thumbnails.thumbnail(data)))
     assert all(near(seen[corner], UPRIGHT[corner]) for corner in UPRIGHT), seen
 
 
@@ -100,8 +100,8 @@ def test_unknown_orientation_turns_nothing(orientation: int) -> None:
 @pytest.mark.parametrize("metadata", [b"", b"garbage", b"II*\x00\xff\xff\xff\xff", b"MM\x00*\x00"])
 def test_unreadable_metadata_turns_nothing(kind: str, metadata: bytes) -> None:
     data = encode(stored_for(1), kind, exif=b"Exif\x00\x00" + metadata)
-    images.inspect(data)
-    assert decode(images.thumbnail(data)).size == (240, 320)
+    inspection.inspect(data)
+    assert decode(thumbnails.thumbnail(data)).size == (240, 320)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -115,20 +115,20 @@ def test_thumbnail_carries_no_metadata(kind: str) -> None:
     }
     data = encode(noise(), kind, exif=exif(6, SECRET), icc_profile=profile, **comments[kind])
     assert data.count(SECRET.encode()) == 2
-    small = images.thumbnail(data)
+    small = thumbnails.thumbnail(data)
     assert SECRET.encode() not in small
     assert not decode(small).getexif()
     assert set(decode(small).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 def test_thumbnail_of_a_large_image_is_small() -> None:
-    small = images.thumbnail(draw(size=(4_000, 3_000)))
+    small = thumbnails.thumbnail(draw(size=(4_000, 3_000)))
     assert decode(small).size == (320, 240)
     assert len(small) < 40_000
 
 
 def test_small_image_is_not_enlarged() -> None:
-    assert decode(images.thumbnail(draw(size=(210, 205)))).size == (210, 205)
+    assert decode(thumbnails.thumbnail(draw(size=(210, 205)))).size == (210, 205)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_small_image_is_not_enlarged() -> None:
 def test_png_colours_are_shown_on_white(mode: str, colour: Any, seen: tuple[int, int, int]) -> None:
     data = encode(Image.new(mode, (240, 240), colour))
     assert decode(data).mode == mode
-    small = decode(images.thumbnail(data))
+    small = decode(thumbnails.thumbnail(data))
     assert small.mode == "RGB"
     assert near(colour_at(small, 100, 100), seen)
 
@@ -157,17 +157,17 @@ def test_png_colours_are_shown_on_white(mode: str, colour: Any, seen: tuple[int,
 def test_palette_and_transparency_are_shown_on_white() -> None:
     picture = Image.new("P", (240, 240), 1)
     picture.putpalette([0, 0, 0, 200, 40, 40])
-    assert near(colour_at(decode(images.thumbnail(encode(picture))), 9, 9), (200, 40, 40))
+    assert near(colour_at(decode(thumbnails.thumbnail(encode(picture))), 9, 9), (200, 40, 40))
     clear = encode(picture, transparency=1)
-    assert near(colour_at(decode(images.thumbnail(clear)), 9, 9), (255, 255, 255))
+    assert near(colour_at(decode(thumbnails.thumbnail(clear)), 9, 9), (255, 255, 255))
 
 
 def test_cmyk_colours_are_shown() -> None:
     data = encode(Image.new("CMYK", (240, 240), (0, 255, 255, 0)), "JPEG")
-    assert near(colour_at(decode(images.thumbnail(data)), 9, 9), (255, 0, 0))
+    assert near(colour_at(decode(thumbnails.thumbnail(data)), 9, 9), (255, 0, 0))
 
 
 def test_first_frame_of_an_mpo_is_shown() -> None:
     red, blue = (Image.new("RGB", (240, 240), name) for name in ("red", "blue"))
     data = encode(red, "MPO", save_all=True, append_images=[blue])
-    assert near(colour_at(decode(images.thumbnail(data)), 9, 9), (254, 0, 0))
+    assert near(colour_at(decode(thumbnails.thumbnail(data)), 9, 9), (254, 0, 0))

@@ -7,15 +7,19 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import IntegrityError
 
-from importers import faces, intake
-from importers.audit import Actor
-from importers.intake import NotADraft
+from importers.audit.actors import Actor
+from importers.intake import drafts, files
+from importers.intake.drafts import NotADraft
 from importers.models import AuditEvent, FaceList, Image, Import
+from importers.vault import viewing
 from tests.support.attestations import submit
+from tests.support.files import incoming
 from tests.support.makers import AddFile
 from tests.support.pictures import draw
 from tests.support.stored_files import stored_files
 from tests.support.trail import actions, block_the_next_row, breaks
+
+pytestmark = pytest.mark.on_both_databases
 
 
 class TestChanges:
@@ -23,18 +27,18 @@ class TestChanges:
         self, add_file: AddFile, actor: Actor, media: Path
     ) -> None:
         kept, removed = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
-        intake.remove(removed, actor)
+        files.remove(removed, actor)
         assert list(Image.objects.all()) == [kept]
         assert list(stored_files(media)) == [kept.storage_key]
 
     def test_rejected_file_can_be_removed(self, add_file: AddFile, actor: Actor) -> None:
-        intake.remove(add_file("a.txt", b"a").image, actor)
+        files.remove(add_file("a.txt", b"a").image, actor)
         assert not Image.objects.exists()
 
     def test_removing_twice_is_recorded_once(self, add_file: AddFile, actor: Actor) -> None:
         image = add_file().image
-        intake.remove(image, actor)
-        intake.remove(image, actor)
+        files.remove(image, actor)
+        files.remove(image, actor)
         assert actions().count("image.removed") == 1
 
     def test_clearing_rejected_files_keeps_accepted_images(
@@ -43,7 +47,7 @@ class TestChanges:
         kept = add_file().image
         add_file("a.txt", b"a")
         add_file("b.txt", b"b")
-        assert intake.remove_left_out(draft, actor) == 2
+        assert files.clear_rejected(draft, actor) == 2
         assert list(Image.objects.all()) == [kept]
         assert list(stored_files(media)) == [kept.storage_key]
 
@@ -51,14 +55,14 @@ class TestChanges:
         self, draft: Import, add_file: AddFile, face_list: FaceList, actor: Actor
     ) -> None:
         rejected = add_file("a.txt", b"a").image
-        assert intake.remove_left_out(intake.open_draft(face_list, actor), actor) == 0
+        assert files.clear_rejected(drafts.open_draft(face_list, actor), actor) == 0
         assert list(Image.objects.all()) == [rejected]
 
     def test_list_of_a_draft_can_be_changed(
         self, draft: Import, actor: Actor, face_list: FaceList
     ) -> None:
         other = FaceList.objects.create(environment="local", persona_id="lst_other")
-        intake.change_list(draft, other, actor)
+        drafts.change_list(draft, other, actor)
         draft.refresh_from_db()
         assert draft.face_list == other
 
@@ -67,7 +71,7 @@ class TestChanges:
     ) -> None:
         images = [add_file(f"{seed}.jpg", draw(seed)).image for seed in range(3)]
         rejected = add_file("a.txt", b"a").image
-        intake.discard(draft, actor)
+        drafts.discard(draft, actor)
         draft.refresh_from_db()
         assert draft.state == Import.State.CANCELED
         assert stored_files(media) == {}
@@ -81,7 +85,7 @@ class TestChanges:
         self, draft: Import, add_file: AddFile, face_list: FaceList, actor: Actor
     ) -> None:
         image = add_file().image
-        intake.discard(intake.open_draft(face_list, actor), actor)
+        drafts.discard(drafts.open_draft(face_list, actor), actor)
         image.refresh_from_db()
         assert default_storage.exists(image.storage_key)
         assert image.destroyed_at is None
@@ -95,20 +99,20 @@ class TestAfterTheDraft:
         add_file("a.txt", b"a")
         if request.param == "sent":
             return submit(face_import, actor)
-        intake.discard(face_import, actor)
+        drafts.discard(face_import, actor)
         return face_import
 
     @pytest.mark.parametrize(
         "change",
         [
-            lambda ended, actor: intake.take(ended, "new.jpg", draw(9), len(draw(9)), actor),
-            lambda ended, actor: intake.take(ended, "new.txt", b"new", 3, actor),
-            lambda ended, actor: intake.take(ended, "face.jpg", draw(), len(draw()), actor),
-            lambda ended, actor: intake.remove(ended.files.get(reason=""), actor),
-            lambda ended, actor: intake.remove(ended.files.exclude(reason="").get(), actor),
-            lambda ended, actor: intake.remove_left_out(ended, actor),
-            lambda ended, actor: intake.change_list(ended, ended.face_list, actor),
-            lambda ended, actor: intake.discard(ended, actor),
+            lambda ended, actor: files.receive(ended, incoming("new.jpg", draw(9)), actor),
+            lambda ended, actor: files.receive(ended, incoming("new.txt", b"new"), actor),
+            lambda ended, actor: files.receive(ended, incoming("face.jpg", draw()), actor),
+            lambda ended, actor: files.remove(ended.files.get(reason=""), actor),
+            lambda ended, actor: files.remove(ended.files.exclude(reason="").get(), actor),
+            lambda ended, actor: files.clear_rejected(ended, actor),
+            lambda ended, actor: drafts.change_list(ended, ended.face_list, actor),
+            lambda ended, actor: drafts.discard(ended, actor),
         ],
         ids=[
             *("add an image", "add a rejected file", "add the same image", "remove an image"),
@@ -139,24 +143,24 @@ class TestAfterTheDraft:
 
 
 ACTS: dict[str, Callable[[Image, Image, Actor], object]] = {
-    "import.drafted": lambda image, rejected, actor: intake.open_draft(
+    "import.drafted": lambda image, rejected, actor: drafts.open_draft(
         image.face_import.face_list, actor
     ),
-    "import.list_changed": lambda image, rejected, actor: intake.change_list(
+    "import.list_changed": lambda image, rejected, actor: drafts.change_list(
         image.face_import, FaceList.objects.get(persona_id="lst_other"), actor
     ),
-    "image.accepted": lambda image, rejected, actor: intake.take(
-        image.face_import, "new.jpg", draw(9), len(draw(9)), actor
+    "image.accepted": lambda image, rejected, actor: files.receive(
+        image.face_import, incoming("new.jpg", draw(9)), actor
     ),
-    "image.left_out": lambda image, rejected, actor: intake.take(
-        image.face_import, "new.txt", b"new", 3, actor
+    "image.left_out": lambda image, rejected, actor: files.receive(
+        image.face_import, incoming("new.txt", b"new"), actor
     ),
-    "image.removed": lambda image, rejected, actor: intake.remove(image, actor),
-    "left_out.cleared": lambda image, rejected, actor: intake.remove_left_out(
+    "image.removed": lambda image, rejected, actor: files.remove(image, actor),
+    "left_out.cleared": lambda image, rejected, actor: files.clear_rejected(
         rejected.face_import, actor
     ),
-    "import.discarded": lambda image, rejected, actor: intake.discard(image.face_import, actor),
-    "face.viewed": lambda image, rejected, actor: faces.show(image, actor),
+    "import.discarded": lambda image, rejected, actor: drafts.discard(image.face_import, actor),
+    "face.viewed": lambda image, rejected, actor: viewing.show(image, actor),
 }
 
 
@@ -195,9 +199,9 @@ class TestAuditTrail:
         self, draft: Import, actor: Actor, add_file: AddFile
     ) -> None:
         image, rejected = add_file().image, add_file("a.txt", b"a").image
-        intake.remove(image, actor)
-        intake.remove_left_out(draft, actor)
-        intake.discard(draft, actor)
+        files.remove(image, actor)
+        files.clear_rejected(draft, actor)
+        drafts.discard(draft, actor)
         rows = AuditEvent.objects.values_list("action", "object_type", "object_id", "details")
         assert list(rows) == [
             ("import.drafted", "import", str(draft.pk), {"list": "lst_unknown"}),
@@ -218,5 +222,5 @@ class TestAuditTrail:
         """A file name can be a person's name, and the trail outlives the image."""
         image = add_file("Erika Mustermann.jpg").image
         add_file("Erika Mustermann.jpg", b"bad")
-        intake.remove(image, actor)
+        files.remove(image, actor)
         assert "Mustermann" not in str(list(AuditEvent.objects.values()))

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from importers import intake
-from importers.audit import Actor
-from importers.intake import Taken
+from importers.audit.actors import Actor
+from importers.intake import drafts, files
+from importers.intake.files import Received
 from importers.models import FaceList, Image, Import
+from tests.support.files import incoming
 from tests.support.makers import AddFile
 from tests.support.pictures import draw, draw_largest
 from tests.support.stored_files import stored_files
 from tests.support.trail import actions, breaks
+
+pytestmark = pytest.mark.on_both_databases
 
 STORED_NAME = r"imports/{import_id}/[0-9a-f]{{32}}\.{extension}"
 
@@ -25,7 +28,7 @@ def test_row_records_name_size_hash_format_and_pixels(add_file: AddFile, draft: 
     data = draw(7, size=(300, 240))
     received = add_file("Maya Okafor.jpg", data)
     image = Image.objects.get()
-    assert received == Taken(image, new=True)
+    assert received == Received(image, new=True)
     assert image.face_import == draft
     assert image.state == Image.State.ACCEPTED
     assert image.original_name == "Maya Okafor.jpg"
@@ -67,14 +70,14 @@ class TestSameFileAgain:
         first = add_file("a.jpg")
         before = stored_files(media), list(Image.objects.values()), actions()
         second = add_file("a.jpg")
-        assert second == Taken(first.image, new=False)
+        assert second == Received(first.image, new=False)
         assert (stored_files(media), list(Image.objects.values()), actions()) == before
 
     def test_rejected_file_twice_has_one_row(self, add_file: AddFile, media: Path) -> None:
         first = add_file("notes.txt", b"hello")
         second = add_file("notes.txt", b"hello")
         assert first.new
-        assert second == Taken(first.image, new=False)
+        assert second == Received(first.image, new=False)
         assert Image.objects.count() == 1
         assert actions().count("image.left_out") == 1
 
@@ -86,7 +89,7 @@ class TestSameFileAgain:
         assert received.new
         assert received.image.state == Image.State.LEFT_OUT
         assert received.image.reason == "duplicate"
-        sentence = "The same picture is already in this import, as a.jpg."
+        sentence = "The same image is already in this import, as a.jpg."
         assert received.image.explanation == sentence
         assert received.image.sha256 == first.sha256
         assert list(stored_files(media)) == [first.storage_key]
@@ -105,15 +108,15 @@ class TestSameFileAgain:
         self, add_file: AddFile, face_list: FaceList, actor: Actor
     ) -> None:
         add_file("a.jpg")
-        other = intake.open_draft(face_list, actor)
+        other = drafts.open_draft(face_list, actor)
         data = draw()
-        assert intake.take(other, "a.jpg", data, len(data), actor).new
+        assert files.receive(other, incoming("a.jpg", data), actor).new
         assert Image.objects.filter(state=Image.State.ACCEPTED).count() == 2
 
     def test_duplicate_is_accepted_once_the_first_is_removed(
         self, add_file: AddFile, actor: Actor, media: Path
     ) -> None:
-        intake.remove(add_file("a.jpg").image, actor)
+        files.remove(add_file("a.jpg").image, actor)
         image = add_file("b.jpg").image
         assert image.state == Image.State.ACCEPTED
         assert list(stored_files(media)) == [image.storage_key]
@@ -127,7 +130,7 @@ class TestSameFileAgain:
         def receive(name: str) -> str:
             start.wait(timeout=10)
             try:
-                return intake.take(draft, name, data, len(data), actor).image.state
+                return files.receive(draft, incoming(name, data), actor).image.state
             finally:
                 connection.close()
 
@@ -150,7 +153,7 @@ class TestSameFileAgain:
         def receive(_: int) -> bool:
             start.wait(timeout=10)
             try:
-                return intake.take(draft, "a.jpg", data, len(data), actor).new
+                return files.receive(draft, incoming("a.jpg", data), actor).new
             finally:
                 connection.close()
 
@@ -162,18 +165,18 @@ class TestSameFileAgain:
 def rejected_files() -> dict[str, tuple[bytes, str]]:
     return {
         "empty": (b"", "The file is empty (0 bytes)."),
-        "too_large": (b"x" * 10_000_001, "The file is 10.0 MB; at most 10 MB is taken."),
+        "too_large": (b"x" * 10_000_001, "The file is 10.0 MB; the limit is 10 MB."),
         "not_jpeg_or_png": (
             b"%PDF-1.7",
-            "The file is a PDF document; only JPEG and PNG are taken.",
+            "The file is a PDF document; only JPEG and PNG are accepted.",
         ),
         "too_few_pixels": (
             draw(size=(199, 240)),
-            "The picture is 199 × 240 pixels; at least 200 × 200 are needed.",
+            "The image is 199 × 240 pixels; the minimum is 200 × 200.",
         ),
         "damaged": (
             draw()[:-100],
-            "The picture is damaged or cut short: not all of it can be decoded.",
+            "The image is damaged or incomplete: not all of it can be decoded.",
         ),
     }
 
@@ -186,22 +189,23 @@ class TestRejection:
         data, sentence = rejected_files()[code]
         received = add_file("some name.jpg", data)
         image = Image.objects.get()
-        assert received == Taken(image, new=True)
+        assert received == Received(image, new=True)
         assert (image.state, image.reason) == (Image.State.LEFT_OUT, code)
         assert image.explanation == sentence
         assert image.original_name == "some name.jpg"
         assert image.byte_size == len(data)
-        assert image.sha256 == (sha256(data).hexdigest() if data else "")
+        was_read = code not in ("empty", "too_large")
+        assert image.sha256 == (sha256(data).hexdigest() if was_read else "")
         assert (image.face_import, image.storage_key) == (draft, "")
         assert stored_files(media) == {}
 
     def test_size_alone_rejects_a_file_that_is_too_large(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
-        intake.take(draft, "film.jpg", b"", 4_000_000_000, actor)
+        files.receive(draft, incoming("film.jpg", b"", 4_000_000_000), actor)
         image = Image.objects.get()
         assert (image.reason, image.byte_size, image.sha256) == ("too_large", 4_000_000_000, "")
-        assert image.explanation == "The file is 4000.0 MB; at most 10 MB is taken."
+        assert image.explanation == "The file is 4000.0 MB; the limit is 10 MB."
 
     def test_rejected_files_of_one_name_have_a_row_each(self, add_file: AddFile) -> None:
         add_file("a.jpg", b"one")
@@ -276,7 +280,7 @@ class TestNames:
     ) -> None:
         received = add_file(typed)
         assert Image.objects.get().original_name == kept
-        assert add_file(typed) == Taken(received.image, new=False)
+        assert add_file(typed) == Received(received.image, new=False)
         assert list(stored_files(media)) == [received.image.storage_key]
 
     def test_two_spellings_of_a_name_are_two_names(self, add_file: AddFile) -> None:

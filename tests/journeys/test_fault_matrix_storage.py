@@ -1,4 +1,4 @@
-"""The matrix of faults: storage that takes no image, and storage that gives one not back."""
+"""The fault matrix of storage: storage that cannot be written, and images that cannot be read."""
 
 import resource
 import subprocess
@@ -12,52 +12,43 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from pytest_django import Settings
 
-from importers import audit, intake
-from importers.audit import Actor
-from importers.forwarding.poll import poll
-from importers.forwarding.retry import retry
-from importers.forwarding.send import send_next
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.control import retry
+from importers.forwarding.polling import poll
+from importers.forwarding.sending import send_next
+from importers.intake import drafts
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
-from tests.journeys.test_fault_matrix import (
-    OWNER,
-    Wire,
-    holds_whatever_happens,
-    own_rows,
-    persona,
-    wire,
-)
 from tests.support.attestations import submit
+from tests.support.fault_matrix import OWNER, invariants_hold, query
 from tests.support.forwarding import forward, states_of, time_passes
-from tests.support.pages import upload as give
-from tests.support.pages import upload_by_form as give_by_form
-from tests.support.pages import words
+from tests.support.pages import upload, upload_by_form, words
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
 from tests.support.product import product
-
-__all__ = ["persona", "wire"]
+from tests.support.wire import Wire
 
 State = Batch.State
 MOUNT, UMOUNT = "/bin/mount", "/bin/umount"
 DISK_BYTES, LEFT_BYTES = 1_048_576, 65_536
-Back = Callable[[], object]
+Mend = Callable[[], object]
 
 
 def picture() -> bytes:
-    """Larger than what is left on the disk: a part of it can be written."""
+    """A picture larger than the space left on the disk: a part of it can be written."""
     data = draw(5, size=(600, 600), kind="PNG")
     assert LEFT_BYTES < len(data) < DISK_BYTES - LEFT_BYTES
     return data
 
 
 @contextmanager
-def full_disk(folder: Path) -> Iterator[Back]:
-    """A real one, of a megabyte; it gets space again by what is given."""
+def full_disk(folder: Path) -> Iterator[Mend]:
+    """Mount a real disk of one megabyte that is full. Yields a function that frees space."""
     folder.mkdir()
-    told = [MOUNT, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    mount = [MOUNT, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
     try:
-        subprocess.run(told, check=True, capture_output=True)
+        subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"No file system can be mounted here: {getattr(error, 'stderr', error)!r}")
     try:
@@ -69,55 +60,55 @@ def full_disk(folder: Path) -> Iterator[Back]:
 
 
 @contextmanager
-def storage_is_full(media: Path, settings: Settings) -> Iterator[Back]:
-    with full_disk(media) as back:
-        yield back
+def full_storage(media: Path, settings: Settings) -> Iterator[Mend]:
+    with full_disk(media) as free_space:
+        yield free_space
 
 
 @contextmanager
-def uploads_are_full(media: Path, settings: Settings) -> Iterator[Back]:
-    """Where an upload lies while it arrives."""
+def full_upload_folder(media: Path, settings: Settings) -> Iterator[Mend]:
+    """Django writes an upload here while it arrives."""
     folder = media.with_name("arriving")
-    with full_disk(folder) as back:
+    with full_disk(folder) as free_space:
         settings.FILE_UPLOAD_TEMP_DIR = str(folder)
-        yield back
+        yield free_space
 
 
 @contextmanager
-def a_file_lies_in_its_place(media: Path, settings: Settings) -> Iterator[Back]:
+def file_instead_of_folder(media: Path, settings: Settings) -> Iterator[Mend]:
     media.write_text("no folder")
     yield media.unlink
 
 
 @dataclass(frozen=True)
-class Full:
+class Unwritable:
     name: str
-    fault: Callable[[Path, Settings], AbstractContextManager[Back]]
+    fault: Callable[[Path, Settings], AbstractContextManager[Mend]]
 
 
-FULL = [
-    Full("the disk of the images is full", storage_is_full),
-    Full("the disk that uploads arrive on is full", uploads_are_full),
-    Full("a file lies where the folder should be", a_file_lies_in_its_place),
+UNWRITABLE = [
+    Unwritable("image disk full", full_storage),
+    Unwritable("upload disk full", full_upload_folder),
+    Unwritable("file instead of the folder", file_instead_of_folder),
 ]
 
 
 def by_script(client: Client, draft: Import) -> tuple[int, str]:
-    answer = give(client, draft, "face.png", picture())
-    is_told = answer.headers["Content-Type"] == "application/json"
-    return answer.status_code, answer.json().get("reason", "") if is_told else ""
+    answer = upload(client, draft, "face.png", picture())
+    is_json = answer.headers["Content-Type"] == "application/json"
+    return answer.status_code, answer.json().get("reason", "") if is_json else ""
 
 
 def by_form(client: Client, draft: Import) -> tuple[int, str]:
-    answer = give_by_form(client, draft, ("face.png", picture()))
+    answer = upload_by_form(client, draft, ("face.png", picture()))
     return answer.status_code, words(answer.content.decode())
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("door", "status"), [(by_script, 507), (by_form, 200)])
-@pytest.mark.parametrize("row", FULL, ids=lambda row: row.name)
-def test_an_upload_while(
-    row: Full,
+@pytest.mark.parametrize("row", UNWRITABLE, ids=lambda row: row.name)
+def test_upload_to_unwritable_storage_stores_nothing_until_mended(
+    row: Unwritable,
     door: Callable[[Client, Import], tuple[int, str]],
     status: int,
     wire: Wire,
@@ -127,25 +118,25 @@ def test_an_upload_while(
     media: Path,
     settings: Settings,
 ) -> None:
-    draft = intake.open_draft(known_list, actor)
+    draft = drafts.open_draft(known_list, actor)
     events = AuditEvent.objects.count()
-    with row.fault(media, settings) as space_is_back:
+    with row.fault(media, settings) as mend:
         signed_in.raise_request_exception = False
         assert door(signed_in, draft)[0] == status
         assert "could not store" in door(signed_in, draft)[1]
         assert not Image.objects.exists()
         assert AuditEvent.objects.count() == events
         assert [path.name for path in files_under(media)] in ([], ["filler"], ["media"])
-        space_is_back()
+        mend()
         assert door(signed_in, draft)[0] == 200
-        arrives_once(draft, actor, wire)
+        assert_arrives_once(draft, actor, wire)
 
 
 def files_under(folder: Path) -> list[Path]:
     return [folder] if folder.is_file() else [path for path in folder.rglob("*") if path.is_file()]
 
 
-def arrives_once(draft: Import, actor: Actor, wire: Wire) -> None:
+def assert_arrives_once(draft: Import, actor: Actor, wire: Wire) -> None:
     image = draft.files.get()
     assert Path(default_storage.path(image.storage_key)).read_bytes() == picture()
     submit(draft, actor)
@@ -153,12 +144,12 @@ def arrives_once(draft: Import, actor: Actor, wire: Wire) -> None:
     (entry,) = wire.ledger()
     assert [file.sha256 for file in entry.files] == [image.sha256]
     assert Batch.objects.get().state == State.DONE
-    assert all_holds(wire)
+    assert invariants_hold(query, wire)
 
 
 @contextmanager
-def no_file_grows_beyond(size: int) -> Iterator[None]:
-    """In the processes that are started meanwhile."""
+def limited_file_size(size: int) -> Iterator[None]:
+    """Limit the size of each file that processes started within the block can write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -167,20 +158,20 @@ def no_file_grows_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_command_that_may_write_no_file_so_large_stores_nothing_and_says_so(
+def test_import_faces_stores_nothing_when_a_file_cannot_be_written_to_its_end(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Everywhere, and as an exhausted quota does: a part of the file is written."""
-    data = draw(5, size=(2_400, 2_400), kind="PNG")
+    """As with an exhausted quota, a part of the file is written. This needs no mounted disk."""
+    data = draw(5, size=(1_600, 1_600), kind="PNG")
     with (
         LocalPersona(delay=0) as persona,
-        Wire(persona) as line,
-        product(tmp_path, line.url, PASSWORD) as installed,
+        Wire(persona) as proxy,
+        product(tmp_path, proxy.url, PASSWORD) as installed,
     ):
         faces, list_id = tmp_path / "faces", persona.add_list("Known fraud")
         faces.mkdir()
         (faces / "face.png").write_bytes(data)
-        with no_file_grows_beyond(len(data) - 1), pytest.raises(subprocess.CalledProcessError):
+        with limited_file_size(len(data) - 1), pytest.raises(subprocess.CalledProcessError):
             installed.import_faces(faces, list_id)
         assert "An image could not be stored" in capfd.readouterr().err
         assert files_under(tmp_path / "media") == []
@@ -188,51 +179,51 @@ def test_a_command_that_may_write_no_file_so_large_stores_nothing_and_says_so(
         installed.import_faces(faces, list_id)
         installed.manage("forward", "--drain")
         installed.manage("verify_audit")
-        (entry,) = line.ledger()
+        (entry,) = proxy.ledger()
         assert [file.size for file in entry.files] == [len(data)]
-        assert holds_whatever_happens(installed.rows, line, [])
+        assert invariants_hold(installed.rows, proxy, check_audit=False)
 
 
-def is_a_folder(place: Path) -> None:
+def put_folder(place: Path) -> None:
     place.mkdir()
 
 
-def leads_to_itself(place: Path) -> None:
+def put_link_to_itself(place: Path) -> None:
     place.symlink_to(place)
 
 
-def is_gone(place: Path) -> None:
-    """Moved aside, and nothing put there."""
+def put_nothing(place: Path) -> None:
+    """The image was moved aside before."""
 
 
-def is_cut_short(place: Path) -> None:
+def put_part_of_it(place: Path) -> None:
     place.write_bytes(aside(place).read_bytes()[:-1])
 
 
-def is_another_picture(place: Path) -> None:
+def put_another_picture(place: Path) -> None:
     place.write_bytes(draw(77))
 
 
 @dataclass(frozen=True)
 class Lost:
-    """An image that storage gives not back. `a_person`: once it is mended, somebody has to ask."""
+    """An image that cannot be read from storage. Once mended, `needs_retry` asks for a person."""
 
     name: str
     fault: Callable[[Path], None]
     state: Batch.State
     problem: str
     sentence: str
-    a_person: bool = True
+    needs_retry: bool = True
 
 
 UNREADABLE = (State.QUEUED, "storage_unreadable", "cannot be read from storage now", False)
 NOT_SEALED = (State.FAILED, "seal_broken", "is not the one that was attested")
 LOST = [
-    Lost("cannot be opened", is_a_folder, *UNREADABLE),
-    Lost("leads nowhere", leads_to_itself, *UNREADABLE),
-    Lost("is gone", is_gone, State.FAILED, "image_missing", "is no longer in storage"),
-    Lost("is cut short", is_cut_short, *NOT_SEALED),
-    Lost("is another one", is_another_picture, *NOT_SEALED),
+    Lost("folder", put_folder, *UNREADABLE),
+    Lost("link to itself", put_link_to_itself, *UNREADABLE),
+    Lost("missing", put_nothing, State.FAILED, "image_missing", "is no longer in storage"),
+    Lost("cut short", put_part_of_it, *NOT_SEALED),
+    Lost("another picture", put_another_picture, *NOT_SEALED),
 ]
 
 
@@ -240,7 +231,7 @@ def aside(place: Path) -> Path:
     return place.with_suffix(".aside")
 
 
-def is_mended(place: Path) -> None:
+def put_back(place: Path) -> None:
     if place.is_dir():
         place.rmdir()
     aside(place).replace(place)
@@ -248,7 +239,7 @@ def is_mended(place: Path) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("row", LOST, ids=lambda row: row.name)
-def test_one_image_of_a_batch_that(
+def test_unreadable_image_stops_only_its_own_batch_until_mended(
     row: Lost,
     wire: Wire,
     make_draft: Callable[..., Import],
@@ -262,28 +253,24 @@ def test_one_image_of_a_batch_that(
     place = Path(default_storage.path(image.storage_key))
     place.rename(aside(place))
     row.fault(place)
-    the_others_go_on()
+    send_every_batch()
     batch = sent.batches.get(number=2)
     assert states_of(sent) == [State.DONE, row.state, State.DONE]
     assert (batch.problem, batch.importer_id) == (row.problem, "")
     assert f"{image.key} {row.sentence}" in batch.problem_detail
     assert len(wire.ledger()) == len(wire.sent) == 2
-    assert all_holds(wire)
-    is_mended(place)
-    assert retry(sent, actor) == row.a_person
+    assert invariants_hold(query, wire)
+    put_back(place)
+    assert retry(sent, actor) == row.needs_retry
     time_passes()
     forward()
     assert states_of(sent) == [State.DONE] * 3
     assert Import.objects.get().state == Import.State.COMPLETED
     assert len(wire.ledger()) == len(wire.sent) == 3
-    assert all_holds(wire)
+    assert invariants_hold(query, wire)
 
 
-def the_others_go_on() -> None:
-    assert [send_next(OWNER) for _ in range(4)] == [True, True, True, False]
+def send_every_batch() -> None:
+    assert [send_next(Leases(OWNER)) for _ in range(4)] == [True, True, True, False]
     time_passes()
     assert poll()
-
-
-def all_holds(wire: Wire) -> bool:
-    return holds_whatever_happens(own_rows, wire, list(audit.breaks()))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from importers.audit import Actor
+from importers.audit.actors import Actor
 from importers.models import Batch, FaceList, Import
 from tests.support.attestations import submit
 

@@ -37,7 +37,7 @@ def test_command_listens_until_a_signal(name: signal.Signals) -> None:
 
 def test_command_names_a_port_in_use(persona: LocalPersona) -> None:
     port = persona.url.split(":")[2].split("/")[0]
-    with pytest.raises(CommandError, match=f"Port {port} is in use: .* another with --port"):
+    with pytest.raises(CommandError, match=f"Port {port} is in use. .* another port with --port"):
         call_command("local_persona", f"--port={port}")
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from importers.local_persona import LocalPersona
 from importers.persona import errors
-from importers.persona.answers import RateLimit
 from importers.persona.client import Exchange
+from importers.persona.responses import RateLimit
 from tests.support.persona_client import DRAWING, PHOTO, client_of, error_after
 from tests.support.scripted_persona import PENDING, importer, says
 
@@ -44,8 +44,13 @@ class TestRefusal:
             ),
             ("server_error", errors.ServerTrouble, 500, "Internal server error"),
             ("unavailable", errors.ServerTrouble, 503, "Service unavailable"),
-            ("bad_gateway", errors.ServerTrouble, 502, "Persona answered 502."),
-            ("bad_gateway_made", errors.ServerTrouble, 502, "Persona answered 502."),
+            ("bad_gateway", errors.ServerTrouble, 502, "Persona is temporarily unavailable (502)."),
+            (
+                "bad_gateway_made",
+                errors.ServerTrouble,
+                502,
+                "Persona is temporarily unavailable (502).",
+            ),
         ],
     )
     def test_each_refusal_has_its_error(
@@ -63,7 +68,9 @@ class TestRefusal:
         assert type(caught.value) is kind
         assert caught.value.status == status
         assert caught.value.words == words
-        assert str(caught.value) == f"Persona answered {status}."
+        unavailable = f"Persona is temporarily unavailable ({status})."
+        refused = f"Persona answered {status}."
+        assert str(caught.value) == (unavailable if status >= 500 else refused)
 
     def test_error_carries_request_id_and_pointer(self) -> None:
         trouble = {"title": "Record invalid", "source": {"pointer": "/data/attributes/list-id"}}

@@ -6,8 +6,8 @@ import pytest
 
 from importers.local_persona import LocalPersona
 from importers.persona import errors
-from importers.persona.answers import RateLimit
 from importers.persona.client import Exchange, ImageFile
+from importers.persona.responses import RateLimit
 from tests.support.persona_client import KEY, PHOTO, client_of, every_list
 from tests.support.scripted_persona import says
 

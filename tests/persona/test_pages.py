@@ -6,7 +6,7 @@ import pytest
 
 from importers.local_persona import LocalPersona
 from importers.persona import errors
-from importers.persona.answers import PersonaList
+from importers.persona.responses import PersonaList
 from tests.support.persona_client import KEY, client_and_server, client_of, every_list
 from tests.support.scripted_persona import importers, says
 

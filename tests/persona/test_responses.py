@@ -7,8 +7,8 @@ import pytest
 
 from importers.local_persona import LocalPersona
 from importers.persona import errors
-from importers.persona.answers import Importer, Status
-from importers.persona.client import LONGEST_ANSWER_BYTES
+from importers.persona.client import MAX_ANSWER_BYTES
+from importers.persona.responses import Importer, Status
 from tests.support.persona_client import PHOTO, client_and_server, client_of, error_after, send
 from tests.support.scripted_persona import PENDING, importer, says, speaks
 
@@ -113,12 +113,12 @@ def test_chunked_answer_is_read() -> None:
 
 
 def test_answer_of_the_longest_length_is_read() -> None:
-    body = json.dumps(importer(PENDING)).encode().ljust(LONGEST_ANSWER_BYTES)
+    body = json.dumps(importer(PENDING)).encode().ljust(MAX_ANSWER_BYTES)
     with client_and_server(says("200 OK", body)) as (client, _):
         assert send(client).id == "mprt_1"
 
 
 def test_longer_answer_counts_as_no_answer() -> None:
-    error = error_after(says("200 OK", b" " * (LONGEST_ANSWER_BYTES + 1)))
+    error = error_after(says("200 OK", b" " * (MAX_ANSWER_BYTES + 1)))
     assert type(error) is errors.NoAnswer
     assert str(error) == "Persona's answer is too long."

@@ -7,13 +7,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from importers.history import PAGE_SIZE
 from importers.models import Batch, FaceList, Import
+from importers.reporting.history import PAGE_SIZE
 from tests.support.history import csv_rows, history_page, page_link, shown_imports
 from tests.support.image_rows import add_mixed_rows, add_rows
 from tests.support.makers import MakeImports
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 class TestFilters:
@@ -46,6 +46,24 @@ class TestFilters:
         ids = [six_imports[name] for name in expected]
         assert shown_imports(history_page(signed_in, query)) == ids
         assert [int(row[0]) for row in csv_rows(signed_in, query)[1:]] == ids
+
+    def test_completed_with_errors_is_a_filter(
+        self, signed_in: Client, six_imports: dict[str, int]
+    ) -> None:
+        completed = Import.objects.get(pk=six_imports["completed"])
+        faultless = Import.objects.get(pk=six_imports["plain"])
+        Import.objects.filter(pk=faultless.pk).update(state=Import.State.COMPLETED)
+        for face_import, errors in ((completed, 2), (faultless, 0)):
+            Batch.objects.create(
+                face_import=face_import, number=1, image_count=5, error_count=errors
+            )
+        assert len(shown_imports(history_page(signed_in, "?state=completed"))) == 2
+        html = history_page(signed_in, "?state=completed_with_errors")
+        assert shown_imports(html) == [completed.pk]
+        assert 'data-level="warning">Completed with errors</span>' in html
+        assert [row[0] for row in csv_rows(signed_in, "?state=completed_with_errors")[1:]] == [
+            str(completed.pk)
+        ]
 
     def test_history_without_filter_is_newest_first(
         self, signed_in: Client, six_imports: dict[str, int]
@@ -128,7 +146,7 @@ class TestFilters:
     ) -> None:
         assert "No imports yet" in history_page(signed_in)
         make_imports(1)
-        assert "No import matches" in history_page(signed_in, "?state=completed")
+        assert "No matching imports" in history_page(signed_in, "?state=completed")
 
     def test_people_are_shown_by_full_name(
         self, signed_in: Client, six_imports: dict[str, int]

@@ -13,8 +13,8 @@ from moto.server import ThreadedMotoServer
 from pytest_django import Settings
 
 from config import storage
-from importers import intake
-from importers.audit import Actor
+from importers.audit.actors import Actor
+from importers.intake import drafts
 from importers.models import FaceList, Import
 from tests.support.s3 import KEY_ID, S3, SECRET
 
@@ -78,4 +78,4 @@ def outage(s3: S3) -> None:
 
 @pytest.fixture
 def draft(known_list: FaceList, actor: Actor) -> Import:
-    return intake.open_draft(known_list, actor)
+    return drafts.open_draft(known_list, actor)

@@ -17,11 +17,12 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 
-from importers import faces, intake
-from importers.audit import Actor
-from importers.intake import StorageTrouble
+from importers.audit.actors import Actor
+from importers.intake import drafts, files
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
+from importers.vault import sweeping, viewing
+from importers.vault.keeping import StorageUnavailable
 from tests.support.attestations import submit
 from tests.support.forwarding import forward
 from tests.support.makers import AddFile
@@ -40,8 +41,8 @@ class TestImages:
 
     def test_stored_image_is_shown_unchanged(self, s3: S3, add_file: AddFile, actor: Actor) -> None:
         image = add_file(data=draw(7)).image
-        assert faces.show(image, actor) == draw(7)
-        assert faces.show_small(image, actor)[:2] == b"\xff\xd8"
+        assert viewing.show(image, actor) == draw(7)
+        assert viewing.show_thumbnail(image, actor)[:2] == b"\xff\xd8"
 
     def test_stored_image_reaches_persona_unchanged(
         self,
@@ -63,9 +64,9 @@ class TestImages:
         self, s3: S3, add_file: AddFile, draft: Import, actor: Actor
     ) -> None:
         first, second = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
-        intake.remove(first, actor)
+        files.remove(first, actor)
         assert list(s3.objects()) == [f"consentry/{second.storage_key}"]
-        intake.discard(draft, actor)
+        drafts.discard(draft, actor)
         assert s3.objects() == {}
         assert Image.objects.get().destroyed_at is not None
 
@@ -75,9 +76,9 @@ class TestImages:
         enabled: Any = {"Status": "Enabled"}
         s3.client.put_bucket_versioning(Bucket="faces", VersioningConfiguration=enabled)
         kept = add_file("a.jpg", draw(1)).image
-        intake.remove(add_file("b.jpg", draw(2)).image, actor)
+        files.remove(add_file("b.jpg", draw(2)).image, actor)
         assert s3.versions() == [f"consentry/{kept.storage_key}"]
-        intake.discard(draft, actor)
+        drafts.discard(draft, actor)
         assert s3.versions() == []
 
     def test_bucket_works_without_a_prefix(
@@ -93,7 +94,7 @@ class TestImages:
         image = add_file().image
         assert s3.objects() == {image.storage_key: draw()}
         default_storage.probe()  # type: ignore[attr-defined]
-        intake.discard(draft, actor)
+        drafts.discard(draft, actor)
         assert s3.objects() == {}
 
 
@@ -122,7 +123,7 @@ class TestPrivacy:
         self, outage: None, add_file: AddFile, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        with pytest.raises(StorageTrouble) as caught:
+        with pytest.raises(StorageUnavailable) as caught:
             add_file()
         errors = f"{caught.value!r} {caught.value.__cause__!r}"
         assert SECRET not in caplog.text + errors
@@ -136,14 +137,14 @@ class TestRequests:
         sent = record_requests()
         image = add_file("large.png", data).image
         assert [method for method, _ in sent] == ["PUT"]
-        assert faces.show(image, actor) == data
+        assert viewing.show(image, actor) == data
         assert [method for method, _ in sent] == ["PUT", "GET"]
 
     def test_upload_signature_covers_the_bytes_over_tls(self, s3: S3, add_file: AddFile) -> None:
         """S3 itself refuses a body that changed on its way, with every S3-compatible server."""
         s3.point_to(s3.silent_url.replace("http:", "https:"))
         sent = record_requests()
-        with pytest.raises(StorageTrouble):
+        with pytest.raises(StorageUnavailable):
             add_file()
         method, request = sent[0]
         assert method == "PUT"
@@ -166,22 +167,22 @@ class TestSweeping:
         self, s3: S3, draft: Import, kept: str, orphan: str
     ) -> None:
         assert sorted(s3.objects()) == sorted([kept, f"consentry/{orphan}"])
-        intake.sweep(draft)
+        sweeping.sweep(draft)
         assert list(s3.objects()) == [kept]
 
     def test_worker_sweep_spares_recent_files_for_an_hour(
         self, s3: S3, kept: str, orphan: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        intake.sweep_all()
+        sweeping.sweep_recent()
         assert len(s3.objects()) == 2
-        monkeypatch.setattr(intake, "ARRIVING_AT_MOST", timedelta(seconds=-60))
-        intake.sweep_all()
+        monkeypatch.setattr(sweeping, "LONGEST_UPLOAD", timedelta(seconds=-60))
+        sweeping.sweep_recent()
         assert list(s3.objects()) == [kept]
 
     def test_sweep_leaves_other_imports_alone(
         self, s3: S3, kept: str, orphan: str, known_list: FaceList, actor: Actor
     ) -> None:
-        intake.sweep(intake.open_draft(known_list, actor))
+        sweeping.sweep(drafts.open_draft(known_list, actor))
         assert len(s3.objects()) == 2
 
     def test_worker_destroys_images_after_an_outage(
@@ -199,8 +200,8 @@ class TestSweeping:
         assert f"import {draft.pk} could not be swept: OSError" in caplog.text
         s3.end_outage()
         assert list(s3.objects()) == [kept]
-        monkeypatch.setattr(intake, "ARRIVING_AT_MOST", timedelta(seconds=-60))
-        intake.sweep_all()
+        monkeypatch.setattr(sweeping, "LONGEST_UPLOAD", timedelta(seconds=-60))
+        sweeping.sweep_recent()
         assert s3.objects() == {}
 
 

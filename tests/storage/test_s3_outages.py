@@ -9,13 +9,14 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from importers import intake
-from importers.audit import Actor
-from importers.forwarding import worker
-from importers.forwarding.send import send_next
-from importers.intake import StorageTrouble
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
+from importers.forwarding.sending import send_next
+from importers.intake import files
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Image, Import
+from importers.vault.keeping import StorageUnavailable
+from importers.worker import jobs
 from tests.support.attestations import submit
 from tests.support.forwarding import forward, time_passes
 from tests.support.makers import AddFile
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 class TestOutage:
     def test_upload_during_an_outage_stores_nothing(self, outage: None, add_file: AddFile) -> None:
-        with pytest.raises(StorageTrouble):
+        with pytest.raises(StorageUnavailable):
             add_file()
         assert not Image.objects.exists()
 
@@ -64,7 +65,7 @@ class TestOutage:
         add_file()
         submit(draft, actor)
         s3.start_outage()
-        send_next("the test's worker")
+        send_next(Leases("the test's worker"))
         batch = Batch.objects.get()
         assert (batch.state, batch.problem) == (Batch.State.QUEUED, "storage_unreadable")
         assert persona.ledger() == []
@@ -108,7 +109,7 @@ class TestMissing:
     ) -> None:
         """Otherwise a mistyped bucket name would make every batch fail."""
         image = add_file().image
-        intake.remove(image, actor)
+        files.remove(image, actor)
         s3.client.delete_bucket(Bucket="faces")
         with pytest.raises(OSError, match="NoSuchBucket") as caught:
             default_storage.open(image.storage_key)
@@ -118,7 +119,7 @@ class TestMissing:
 class TestReadiness:
     @pytest.fixture(autouse=True)
     def working(self, db: None) -> None:
-        worker.show_alive("the test's worker")
+        jobs.report_alive("the test's worker")
 
     def test_readyz_is_ready_while_the_bucket_answers(self, s3: S3, client: Client) -> None:
         response = client.get("/readyz")

@@ -2,10 +2,10 @@
 
 from datetime import date
 
-from importers import consent
-from importers.audit import Actor
-from importers.consent import Answers
-from importers.forwarding import cut
+from importers.audit.actors import Actor
+from importers.consent import attestation
+from importers.consent.attestation import Answers
+from importers.forwarding import submission
 from importers.models import Attestation, Import
 
 ANSWERS = Answers(
@@ -24,11 +24,11 @@ ANSWERS = Answers(
 
 def sign(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Attestation:
     """Sign a draft as it is now, without cutting batches."""
-    return consent.seal(draft, answers, actor, consent.as_it_is(draft))
+    return attestation.attest(draft, answers, actor, attestation.shown_now(draft))
 
 
 def submit(draft: Import, actor: Actor, answers: Answers = ANSWERS) -> Import:
     """Sign a draft as it is now and cut its batches."""
-    cut.submit(draft, answers, actor, consent.as_it_is(draft))
+    submission.submit(draft, answers, actor, attestation.shown_now(draft))
     draft.refresh_from_db()
     return draft

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from importers.local_persona import LocalPersona, SeenRequest
 from importers.models import AuditEvent, Batch, Image, Import
-from importers.persona.answers import Importer, Status
+from importers.persona.responses import Importer, Status
 
 OWNER = "the test's worker"
 

@@ -1,4 +1,4 @@
-"""Doing the worker's work step by step, and moving the clocks that it waits for."""
+"""The worker's work, step by step, and the clocks that it waits for."""
 
 import os
 import time
@@ -9,33 +9,34 @@ from urllib.parse import urlsplit
 from django.db import connection as database
 from django.db.models.functions import Now
 
-from importers import pacing
-from importers.forwarding import worker
+from importers.forwarding.claims import Leases
+from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
-from importers.models import Batch, FaceList, Import, PersonaLine
+from importers.models import Batch, FaceList, Gateway, Import
+from importers.worker import jobs
 
 
 class Clock:
-    """Persona's clock, which may go another way than ours."""
+    """Persona's clock, which may differ from ours."""
 
     ahead = timedelta()
 
     def __init__(self) -> None:
-        self._machine = time.time  # a test may have ours jump
+        self._machine = time.time  # a test may move our own clock later
 
     def __call__(self) -> float:
         return self._machine() + self.ahead.total_seconds()
 
 
 def environment_beside(persona: LocalPersona, media: Path) -> dict[str, str]:
-    """For a process beside the test: the same database, images and Persona."""
+    """The environment of a process with the database, images and Persona of the test."""
     name = str(database.settings_dict["NAME"])
-    own = f"sqlite:///{name}"
+    url = f"sqlite:///{name}"
     if database.vendor != "sqlite":
-        own = urlsplit(os.environ["DATABASE_URL"])._replace(path=name).geturl()
+        url = urlsplit(os.environ["DATABASE_URL"])._replace(path=name).geturl()
     return os.environ | {
         "DEBUG": "True",
-        "DATABASE_URL": own,
+        "DATABASE_URL": url,
         "MEDIA_STORAGE": f"file:{media}",
         "PERSONA_BASE_URL": persona.url,
         "PERSONA_API_KEY": persona.key,
@@ -52,26 +53,26 @@ def every_image_is_there_once(persona: LocalPersona, sent: Import) -> bool:
 
 
 def time_passes() -> None:
-    """Every wait is over: of batches, of held lists, of polling, of the line and of its limit."""
+    """End every wait: of batches, held lists, polling, the gateway and its rate limit."""
     Batch.objects.update(next_attempt_at=Now())
     FaceList.objects.update(held_until=None)
-    waits = dict.fromkeys(("paused_until", "resets_at", "next_poll_at"))
-    PersonaLine.objects.update(recent={}, **waits)
+    waits = dict.fromkeys(("retry_at", "rate_resets_at", "next_poll_at"))
+    Gateway.objects.update(recent={}, **waits)
 
 
 def share_is_used(requests: int, seconds_ago: int = 0) -> None:
-    """So many requests of our share were taken just now, or so long ago."""
-    PersonaLine.objects.update(recent={tick(seconds_ago): requests} if requests else {})
+    """Use so many requests of our rate budget, now or so many seconds ago."""
+    Gateway.objects.update(recent={tick(seconds_ago): requests} if requests else {})
 
 
 def tick(seconds_ago: int) -> int:
-    return int(time.time() * pacing.TICKS) - seconds_ago * pacing.TICKS
+    return int(time.time() * rate_limit.TICKS) - seconds_ago * rate_limit.TICKS
 
 
 def forward(rounds: int = 100) -> None:
-    """Does the worker's work, without its pauses, until there is nothing left to do."""
+    """Do the worker's work without its pauses, until nothing is left to do."""
     for _ in range(rounds):
         Batch.objects.update(next_attempt_at=Now())
-        PersonaLine.objects.update(next_poll_at=None)
-        if not worker.step("the test's worker"):
+        Gateway.objects.update(next_poll_at=None)
+        if not jobs.step(Leases("the test's worker")):
             return

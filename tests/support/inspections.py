@@ -2,19 +2,20 @@
 
 import pytest
 
-from importers import images
-from importers.images import Facts, LeftOut
+from importers.imaging import inspection
+from importers.imaging.decoding import Rejected
+from importers.imaging.inspection import Facts
 
 
-def rejection(data: bytes) -> LeftOut:
+def rejection(data: bytes) -> Rejected:
     """Inspect bytes that must be rejected, and return why."""
-    with pytest.raises(LeftOut) as caught:
-        images.inspect(data)
+    with pytest.raises(Rejected) as caught:
+        inspection.inspect(data)
     return caught.value
 
 
-def facts_or_rejection(data: bytes) -> Facts | LeftOut:
+def facts_or_rejection(data: bytes) -> Facts | Rejected:
     try:
-        return images.inspect(data)
-    except LeftOut as why:
+        return inspection.inspect(data)
+    except Rejected as why:
         return why

@@ -2,14 +2,14 @@
 
 from typing import Any, Protocol
 
-from importers.intake import Taken
+from importers.intake.files import Received
 from importers.models import FaceList, Import
 
 
 class AddFile(Protocol):
     """Add one file to the draft; without data, an accepted image."""
 
-    def __call__(self, name: str = ..., data: bytes | None = None) -> Taken: ...
+    def __call__(self, name: str = ..., data: bytes | None = None) -> Received: ...
 
 
 class MakeDraft(Protocol):

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from importers.persona import errors
-from importers.persona.answers import Importer, PersonaList
 from importers.persona.client import Client, Exchange, ImageFile
+from importers.persona.responses import Importer, PersonaList
 from tests.support.scripted_persona import Scripted
 
 KEY = "persona_sandbox_SECRETKEY"

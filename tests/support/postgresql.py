@@ -1,4 +1,7 @@
-"""A private PostgreSQL server, for tests; and `python -m tests.support.postgresql COMMAND…` runs on one."""
+"""A private PostgreSQL server for the tests.
+
+`python -m tests.support.postgresql COMMAND…` runs a command with DATABASE_URL set to a new one.
+"""
 
 import os
 import pwd
@@ -19,9 +22,9 @@ from typing import Any
 import psycopg
 import pytest
 
-OLDEST_MAJOR = 15  # that Django supports
+OLDEST_MAJOR = 15  # the oldest that Django supports
 START_SECONDS = 30
-FOLDERS = (  # of Debian and Homebrew, which keep them off PATH
+FOLDERS = (  # Debian and Homebrew keep the binaries off PATH
     "/usr/lib/postgresql/*/bin",
     "/opt/homebrew/opt/postgresql@*/bin",
     "/usr/local/opt/postgresql@*/bin",
@@ -30,7 +33,7 @@ FOLDERS = (  # of Debian and Homebrew, which keep them off PATH
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """The address of an empty server that lives as long as this test process."""
+    """The URL of an empty server that runs as long as this test process."""
     binaries = find_binaries()
     if binaries is None:
         missing = f"PostgreSQL {OLDEST_MAJOR} or newer is not installed"
@@ -58,7 +61,7 @@ def major_version(postgres: Path) -> int:
 
 @contextmanager
 def server(binaries: Path) -> Iterator[str]:
-    """A new cluster on a free port of the loopback, without passwords and without fsync."""
+    """Start a new cluster on a free loopback port, without passwords and without fsync."""
     user = unprivileged_user()
     with new_cluster(binaries, user) as data:
         process, url = start(binaries, data, user)
@@ -70,8 +73,8 @@ def server(binaries: Path) -> Iterator[str]:
 
 @contextmanager
 def new_cluster(binaries: Path, user: pwd.struct_passwd | None) -> Iterator[Path]:
-    """Where the data of a server lies that was not started yet."""
-    # /tmp because others than root can reach it, and a socket's path must be short.
+    """Create the data of a server that is not started yet, and yield its folder."""
+    # In /tmp, since an unprivileged user must reach it and the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="consentry-pg-", dir="/tmp") as folder:
         if user:
             os.chown(folder, user.pw_uid, user.pw_gid)
@@ -81,7 +84,7 @@ def new_cluster(binaries: Path, user: pwd.struct_passwd | None) -> Iterator[Path
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:
-    """PostgreSQL refuses to run as root, so root lends it another user."""
+    """PostgreSQL refuses to run as root, so root runs it as another user."""
     if os.geteuid() != 0:
         return None
     try:
@@ -99,7 +102,7 @@ def run_initdb(binaries: Path, data: Path, user: pwd.struct_passwd | None) -> No
 def start(
     binaries: Path, data: Path, user: pwd.struct_passwd | None
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """Another process may take the free port before the server does: then a new one is tried."""
+    """Start a server. Another process may use the free port first, so a new port is tried then."""
     for _ in range(3):
         port = free_port()
         process, url = launch(binaries, data, user, port)
@@ -169,7 +172,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def main(command: list[str]) -> int:
-    """Runs the command with DATABASE_URL leading to a new server; its exit status."""
+    """Run the command with DATABASE_URL set to a new server, and return its exit status."""
     binaries = find_binaries()
     if binaries is None:
         return 1 if os.environ.get("CI") == "true" else 0

@@ -1,4 +1,4 @@
-"""The product as it is run: its own processes, database and files, for tests that kill them."""
+"""An installed product: its own processes, database and files, for tests that kill them."""
 
 import os
 import secrets
@@ -15,16 +15,27 @@ from urllib.parse import urlsplit
 
 import psycopg
 import requests
-from django.conf import settings
+from django.conf import settings as project
 from psycopg.sql import SQL, Identifier
 
 from tests.support.postgresql import free_port
 
+BASE_DIR: Path = project.BASE_DIR
 START_SECONDS = 30
+INSTALL = """
+import django
+from django.core.management import call_command
+
+django.setup()
+call_command("migrate", verbosity=0)
+call_command(
+    "createsuperuser", interactive=False, username="officer", email="o@o.test", verbosity=0
+)
+"""
 
 
 class Product:
-    """One installation with its images in a folder of its own, speaking to a Local Persona."""
+    """One installation with its images in a folder of its own, connected to a Local Persona."""
 
     def __init__(
         self, folder: Path, persona_url: str, password: str, database_url: str, **options: str
@@ -33,8 +44,9 @@ class Product:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._running: list[subprocess.Popen[bytes]] = []
-        given = {
+        settings = {
             "DEBUG": "True",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
             "PORT": str(self.port),
             "DATABASE_URL": database_url,
             "MEDIA_STORAGE": f"file:{folder / 'media'}",
@@ -42,23 +54,20 @@ class Product:
             "PERSONA_API_KEY": "persona_sandbox_local",
             "DJANGO_SUPERUSER_PASSWORD": password,
         }
-        self._environment = os.environ | given | options
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("createsuperuser", "--noinput", "--username", "officer", "--email", "o@o.test")
+        self._environment = os.environ | settings | options
+        self._run("-c", INSTALL)
 
     def manage(self, *words: str, stdout: IO[bytes] | None = None) -> None:
-        command = [sys.executable, "manage.py", *words]
-        subprocess.run(
-            command, cwd=settings.BASE_DIR, env=self._environment, stdout=stdout, check=True
-        )
+        self._run("manage.py", *words, stdout=stdout)
 
     def import_faces(self, faces: Path, list_id: str) -> None:
-        """Signs and sends a folder of them."""
+        """Sign the images in a folder and queue them to be sent."""
         attestation = faces.with_name("attestation.json")
-        with attestation.open("wb") as output:
-            self.manage("import_faces", "--attestation-template", stdout=output)
-        told = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
-        self.manage("import_faces", str(faces), *told)
+        if not attestation.exists():
+            with attestation.open("wb") as output:
+                self.manage("import_faces", "--attestation-template", stdout=output)
+        options = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
+        self.manage("import_faces", str(faces), *options)
 
     def start_web(self) -> subprocess.Popen[bytes]:
         web = self._start("-m", "gunicorn", "--config", "config/gunicorn.py")
@@ -75,20 +84,29 @@ class Product:
         return self._start("manage.py", "forward", *words)
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """SIGKILL to the process and its children: nothing of it can tidy up."""
+        """Send SIGKILL to the process and its children, which leaves them no time to clean up."""
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """What `sql` finds, or nothing where it only writes; what it writes is kept."""
+        """Run and commit `sql`, and return its rows, if it has any."""
         with closing(self._connect()) as database, database:
-            found = database.execute(sql)
-            return found.fetchall() if found.description else []
+            cursor = database.execute(sql)
+            return cursor.fetchall() if cursor.description else []
 
     def stop(self) -> None:
         for process in self._running:
             if process.poll() is None:
                 self.kill(process)
+
+    def _run(self, *words: str, stdout: IO[bytes] | None = None) -> None:
+        subprocess.run(
+            [sys.executable, *words],
+            cwd=BASE_DIR,
+            env=self._environment,
+            stdout=stdout,
+            check=True,
+        )
 
     def _connect(self) -> Any:
         if self._database_url.startswith("sqlite:///"):
@@ -98,7 +116,7 @@ class Product:
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, *words],
-            cwd=settings.BASE_DIR,
+            cwd=BASE_DIR,
             env=self._environment,
             start_new_session=True,
         )
@@ -110,7 +128,7 @@ class Product:
 def product(
     folder: Path, persona_url: str, password: str, *, server: str = "", **options: str
 ) -> Iterator[Product]:
-    """On SQLite, or on a new database of the PostgreSQL `server`; with `options` as settings."""
+    """Install on SQLite, or on a new database of the PostgreSQL `server`, with extra settings."""
     own_file = nullcontext(f"sqlite:///{folder / 'db.sqlite3'}")
     with _database(server) if server else own_file as database_url:
         installed = Product(folder, persona_url, password, database_url, **options)

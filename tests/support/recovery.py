@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from django.db.models import F
 
-from importers.forwarding import worker
-from importers.forwarding.send import send_next
+from importers.forwarding.claims import Leases
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
-from importers.models import Batch, Import, PersonaLine
+from importers.models import Batch, Gateway, Import
+from importers.worker import jobs
 from tests.support.batches import OWNER, the_only
 from tests.support.forwarding import time_passes
 
@@ -18,7 +19,7 @@ ImportByOthers = Callable[..., list[str]]
 def recover(times: int = 1) -> None:
     """Send or recover the next batch that is due, then end every wait; `times` times."""
     for _ in range(times):
-        assert send_next(OWNER)
+        assert send_next(Leases(OWNER))
         time_passes()
 
 
@@ -29,8 +30,8 @@ def forward_for_hours(rounds: int = 40) -> None:
     """
     for _ in range(rounds):
         Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(hours=1))
-        PersonaLine.objects.update(paused_until=None)
-        if not worker.step(OWNER):
+        Gateway.objects.update(retry_at=None)
+        if not jobs.step(Leases(OWNER)):
             return
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.support import postgresql
 
 
-def test_the_server_is_one_that_django_supports(postgresql_url: str) -> None:
+def test_server_is_a_version_that_django_supports(postgresql_url: str) -> None:
     with psycopg.connect(postgresql_url) as connection:
         version = connection.execute("select version()").fetchone()
         assert version is not None
@@ -14,27 +14,27 @@ def test_the_server_is_one_that_django_supports(postgresql_url: str) -> None:
         assert connection.info.server_version >= postgresql.OLDEST_MAJOR * 10_000
 
 
-def test_the_server_listens_on_the_loopback_alone(postgresql_url: str) -> None:
+def test_server_listens_on_the_loopback_only(postgresql_url: str) -> None:
     assert urlsplit(postgresql_url).hostname == "127.0.0.1"
     with psycopg.connect(postgresql_url) as connection:
         row = connection.execute("show listen_addresses").fetchone()
     assert row == ("127.0.0.1",)
 
 
-def test_two_sessions_meet_at_a_row_lock(postgresql_url: str) -> None:
+def test_two_sessions_lock_different_rows(postgresql_url: str) -> None:
     with psycopg.connect(postgresql_url) as one, psycopg.connect(postgresql_url) as other:
         one.execute("create table jobs (id int)")
         one.execute("insert into jobs values (1), (2)")
         one.commit()
-        take = "select id from jobs order by id limit 1 for update skip locked"
-        assert one.execute(take).fetchone() == (1,)
-        assert other.execute(take).fetchone() == (2,)
+        lock = "select id from jobs order by id limit 1 for update skip locked"
+        assert one.execute(lock).fetchone() == (1,)
+        assert other.execute(lock).fetchone() == (2,)
         one.rollback()
         other.rollback()
         one.execute("drop table jobs")
 
 
-def test_the_server_is_gone_when_the_block_ends(postgresql_url: str) -> None:
+def test_server_stops_when_the_block_ends(postgresql_url: str) -> None:
     binaries = postgresql.find_binaries()
     assert binaries is not None
     with postgresql.server(binaries) as url:
@@ -43,7 +43,7 @@ def test_the_server_is_gone_when_the_block_ends(postgresql_url: str) -> None:
         psycopg.connect(url, connect_timeout=2)
 
 
-def test_without_a_server_ci_fails_and_a_person_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_server_fails_in_ci_and_skips_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql, "find_binaries", lambda: None)
     fixture = postgresql.postgresql_url.__wrapped__  # type: ignore[attr-defined]
     monkeypatch.setenv("CI", "true")

@@ -3,8 +3,9 @@
 import hashlib
 import json
 
-from importers import audit
-from importers.audit import WORKER, Actor
+from importers.audit import trail, verification
+from importers.audit.actions import Action
+from importers.audit.actors import WORKER, Actor
 from importers.models import AuditEvent, AuditHead, FaceList
 
 
@@ -15,15 +16,15 @@ def actions() -> list[str]:
 
 def breaks() -> list[str]:
     """Every break that the product finds."""
-    return list(audit.breaks())
+    return list(verification.find_breaks())
 
 
 def write_five_rows(actor: Actor, face_list: FaceList) -> list[AuditEvent]:
-    audit.append(actor, "list.added", face_list, persona_id="lst_unknown")
-    audit.append(WORKER, "batch.accepted", importer="impr_1")
-    audit.append(actor, "lists.read", changed=["lst_1", "lst_2"])
-    audit.append(actor, "imports.exported", filter="state=draft")
-    audit.append(WORKER, "import.completed")
+    trail.append(actor, Action.LIST_ADDED, face_list, persona_id="lst_unknown")
+    trail.append(WORKER, Action.BATCH_ACCEPTED, importer="impr_1")
+    trail.append(actor, Action.LISTS_SYNCED, changed=["lst_1", "lst_2"])
+    trail.append(actor, Action.IMPORTS_EXPORTED, filter="state=draft")
+    trail.append(WORKER, Action.IMPORT_COMPLETED)
     return list(AuditEvent.objects.all())
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from importers.intake import StorageTrouble
 from importers.models import Image
 from importers.storage import DurableFileStorage
+from importers.vault.keeping import StorageUnavailable
 from tests.support.makers import AddFile
 from tests.support.pictures import draw
 from tests.support.stored_files import stored_files
@@ -73,7 +73,7 @@ def test_full_disk_leaves_neither_row_nor_file(
 ) -> None:
     use_full_disk(settings, media)
     before = actions()
-    with pytest.raises(StorageTrouble) as caught:
+    with pytest.raises(StorageUnavailable) as caught:
         add_file()
     assert isinstance(caught.value.__cause__, OSError)
     assert stored_files(media) == {}
@@ -86,7 +86,7 @@ def test_file_is_accepted_again_after_a_full_disk(
 ) -> None:
     kept = settings.STORAGES
     use_full_disk(settings, media)
-    with pytest.raises(StorageTrouble):
+    with pytest.raises(StorageUnavailable):
         add_file()
     settings.STORAGES = kept
     assert add_file().new
@@ -98,7 +98,7 @@ def test_unusable_folder_leaves_neither_row_nor_file(
 ) -> None:
     media.write_text("not a folder")
     before = stored_files(tmp_path)
-    with pytest.raises(StorageTrouble):
+    with pytest.raises(StorageUnavailable):
         add_file()
     assert stored_files(tmp_path) == before
     assert not Image.objects.exists()

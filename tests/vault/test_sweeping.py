@@ -10,9 +10,10 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models.functions import Now
 
-from importers import intake
-from importers.audit import Actor
+from importers.audit.actors import Actor
+from importers.intake import drafts
 from importers.models import FaceList, Import
+from importers.vault import sweeping
 from tests.support.attestations import submit
 from tests.support.makers import AddFile
 from tests.support.pictures import draw
@@ -32,7 +33,7 @@ def test_sweep_removes_a_file_that_a_crash_left(
         f"imports/{draft.pk}/{'0' * 32}.jpg", SimpleUploadedFile("x", draw(4))
     )
     assert set(stored_files(media)) == {kept.storage_key, orphan}
-    intake.sweep(draft)
+    sweeping.sweep(draft)
     assert stored_files(media) == {kept.storage_key: draw()}
 
 
@@ -49,13 +50,13 @@ def test_sweep_leaves_other_imports_alone(
     add_file: AddFile, draft: Import, face_list: FaceList, actor: Actor
 ) -> None:
     image = add_file().image
-    intake.sweep(intake.open_draft(face_list, actor))
+    sweeping.sweep(drafts.open_draft(face_list, actor))
     assert default_storage.exists(image.storage_key)
 
 
 def test_sweep_accepts_an_import_without_stored_files(draft: Import) -> None:
-    intake.sweep(draft)
-    intake.sweep_all()
+    sweeping.sweep(draft)
+    sweeping.sweep_recent()
     assert draft.is_draft
 
 
@@ -69,7 +70,7 @@ def test_worker_sweep_spares_files_that_may_be_arriving(
         path.write_bytes(draw(2))
     make_two_hours_old(orphan)
 
-    intake.sweep_all()
+    sweeping.sweep_recent()
 
     assert sorted(folder.iterdir()) == sorted([media / kept.storage_key, arriving])
 
@@ -81,7 +82,7 @@ def test_worker_sweeps_an_old_draft_that_ended_recently(
     """A storage outage at that moment leaves a file behind."""
     add_file()
     if end == "discarded":
-        intake.discard(draft, actor)
+        drafts.discard(draft, actor)
     else:
         submit(draft, actor)
     Import.objects.update(created_at=Now() - timedelta(days=60))
@@ -89,6 +90,6 @@ def test_worker_sweeps_an_old_draft_that_ended_recently(
     orphan.write_bytes(draw(2))
     make_two_hours_old(orphan)
 
-    intake.sweep_all()
+    sweeping.sweep_recent()
 
     assert not orphan.exists()

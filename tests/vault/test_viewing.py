@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 
-from importers import faces
-from importers.audit import Actor
+from importers.audit.actors import Actor
 from importers.models import AuditEvent, Image, Import
+from importers.vault import viewing
 from tests.support.makers import AddFile
 from tests.support.pictures import draw
 
@@ -28,18 +28,18 @@ def make_older(by: timedelta) -> None:
 
 
 def test_shown_bytes_are_those_that_were_stored(image: Image, actor: Actor) -> None:
-    assert faces.show(image, actor) == draw()
+    assert viewing.show(image, actor) == draw()
 
 
 def test_thumbnail_is_a_small_jpeg_and_counts_as_a_view(image: Image, actor: Actor) -> None:
-    small = faces.show_small(image, actor)
+    small = viewing.show_thumbnail(image, actor)
     assert small.startswith(b"\xff\xd8\xff")
     assert small != draw()
     assert len(views()) == 1
 
 
 def test_view_records_person_and_image(image: Image, actor: Actor, draft: Import) -> None:
-    faces.show(image, actor)
+    viewing.show(image, actor)
     (event,) = views()
     assert (event.actor, event.address) == (actor.user, "192.0.2.7")
     assert (event.object_type, event.object_id) == ("image", str(image.pk))
@@ -47,17 +47,17 @@ def test_view_records_person_and_image(image: Image, actor: Actor, draft: Import
 
 
 def test_second_view_within_ten_minutes_is_not_recorded(image: Image, actor: Actor) -> None:
-    faces.show(image, actor)
+    viewing.show(image, actor)
     make_older(timedelta(minutes=9, seconds=50))
-    faces.show(image, actor)
-    faces.show_small(image, actor)
+    viewing.show(image, actor)
+    viewing.show_thumbnail(image, actor)
     assert len(views()) == 1
 
 
 def test_view_after_ten_minutes_is_recorded_again(image: Image, actor: Actor) -> None:
-    faces.show(image, actor)
+    viewing.show(image, actor)
     make_older(timedelta(minutes=10))
-    faces.show(image, actor)
+    viewing.show(image, actor)
     assert len(views()) == 2
 
 
@@ -65,14 +65,14 @@ def test_each_person_and_each_face_has_its_own_view(
     image: Image, actor: Actor, add_file: AddFile
 ) -> None:
     colleague = Actor.of_user(User.objects.create_user("colleague"), address="", sign_in_method="")
-    faces.show(image, actor)
-    faces.show(image, colleague)
-    faces.show(add_file("b.jpg", draw(1)).image, actor)
+    viewing.show(image, actor)
+    viewing.show(image, colleague)
+    viewing.show(add_file("b.jpg", draw(1)).image, actor)
     assert len(views()) == 3
 
 
 def test_missing_face_is_not_shown_and_not_recorded(image: Image, actor: Actor) -> None:
     default_storage.delete(image.storage_key)
     with pytest.raises(FileNotFoundError):
-        faces.show(image, actor)
+        viewing.show(image, actor)
     assert views() == []

@@ -3,9 +3,9 @@
 import pytest
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.forwarding import worker
+from importers.audit.actors import Actor
 from importers.models import FaceList, Import
+from importers.worker import jobs
 from tests.support.attestations import submit
 from tests.support.makers import MakeDraft
 
@@ -24,7 +24,7 @@ def empty_draft(make_draft: MakeDraft, face_list: FaceList) -> Import:
 @pytest.fixture
 def submitted(make_draft: MakeDraft, known_list: FaceList, actor: Actor) -> Import:
     """An import of three images in one batch, with a worker seen just now."""
-    worker.show_alive("the test's worker")
+    jobs.report_alive("the test's worker")
     return submit(make_draft(known_list, 3), actor)
 
 
@@ -34,5 +34,5 @@ def three_batches(
 ) -> Import:
     """An import of three batches of one image each, with a worker seen just now."""
     settings.BATCH_MAX_IMAGES = 1
-    worker.show_alive("the test's worker")
+    jobs.report_alive("the test's worker")
     return submit(make_draft(known_list, 3), actor)

@@ -9,11 +9,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from importers import consent, intake
-from importers.audit import Actor
-from importers.consent import Answers
+from importers.audit.actors import Actor
+from importers.consent import manifest, seal, statements
+from importers.consent.attestation import Answers
+from importers.intake import drafts, files
 from importers.models import Attestation, Batch, FaceList, Image, Import, Statement
 from tests.support.attestations import ANSWERS
+from tests.support.files import incoming
 from tests.support.image_rows import add_rows
 from tests.support.pages import page_of, values_of, words, words_of
 from tests.support.pictures import draw
@@ -46,11 +48,11 @@ def test_signing_stores_the_attestation_and_cuts_batches(
     record = Attestation.objects.get()
     stored_answers = {name: getattr(record, name) for name in Answers.__dataclass_fields__}
     assert stored_answers == asdict(ANSWERS)
-    assert record.statement_text == consent.FIRST_STATEMENT
+    assert record.statement_text == statements.FIRST_STATEMENT
     assert (record.signed_by, record.signed_from) == (officer, "127.0.0.1")
     assert (record.sign_in_method, record.image_count) == ("password", 3)
-    assert record.manifest_sha256 == consent.manifest_sha256(consent.manifest(draft))
-    consent.check(record)
+    assert record.manifest_sha256 == manifest.digest(manifest.lines(draft))
+    seal.check(record)
     batch = Batch.objects.get()
     assert (batch.number, batch.state, batch.image_count) == (1, "queued", 3)
     assert batch.images.count() == 3
@@ -62,22 +64,22 @@ def test_signing_stores_the_attestation_and_cuts_batches(
     [
         ("lawful_basis", "", "Choose the lawful basis."),
         ("lawful_basis", "because", "Select a valid choice"),
-        ("jurisdictions", [], "Tick at least one place."),
+        ("jurisdictions", [], "Select at least one jurisdiction."),
         ("jurisdictions", ["mars"], "Select a valid choice"),
-        ("purpose", " ", "State the purpose"),
+        ("purpose", " ", "Enter the purpose"),
         ("purpose", "x" * 2001, "at most 2000"),
-        ("consent_from", "", "Say when the subjects consented."),
+        ("consent_from", "", "Enter when the subjects consented."),
         ("consent_from", "2026-02-30", "valid date"),
-        ("consent_from", "2999-01-01", "lies in the future"),
-        ("consent_to", "2025-12-31", "ends before it begins"),
-        ("consent_to", "2999-01-01", "lies in the future"),
-        ("notice_version", "", "Name the version of the notice"),
-        ("image_source", "", "Choose where the images come from."),
-        ("evidence_reference", "", "Say where the evidence can be found."),
-        ("adults_only", None, "confirm that all are adults"),
+        ("consent_from", "2999-01-01", "is in the future"),
+        ("consent_to", "2025-12-31", "ends before it starts"),
+        ("consent_to", "2999-01-01", "is in the future"),
+        ("notice_version", "", "Enter the version of the notice"),
+        ("image_source", "", "Choose the source of the images."),
+        ("evidence_reference", "", "Enter where the evidence is kept."),
+        ("adults_only", None, "Confirm that every person is an adult"),
         ("typed_name", "", "Type your full name"),
         ("typed_name", "12345 !", "in letters"),
-        ("attested", None, "Tick the box"),
+        ("attested", None, "Select the box"),
     ],
 )
 def test_wrong_answer_is_marked_and_the_others_are_kept(
@@ -107,7 +109,7 @@ def test_only_the_consent_basis_requires_consent_dates(signed_in: Client, draft:
 
 def test_consent_period_needs_a_first_day_on_any_basis(signed_in: Client, draft: Import) -> None:
     response = attest(signed_in, draft, lawful_basis="legal_claims", consent_from="")
-    assert "Give the first day of the period too." in words_of(response)
+    assert "Enter the first day of the period too." in words_of(response)
     assert Import.objects.get().is_draft
 
 
@@ -122,7 +124,7 @@ def test_images_changed_in_another_tab_block_signing(
     signed_in: Client, draft: Import, actor: Actor
 ) -> None:
     shown = page_of(signed_in, draft)
-    intake.take(draft, "new.jpg", draw(77), len(draw(77)), actor)
+    files.receive(draft, incoming("new.jpg", draw(77)), actor)
     response = attest(signed_in, draft, shown)
     html = response.content.decode()
     assert response.status_code == 422
@@ -141,7 +143,7 @@ def test_list_changed_in_another_tab_blocks_signing(
 ) -> None:
     shown = page_of(signed_in, draft)
     other = FaceList.objects.create(environment="local", persona_id="lst_2", name="Second")
-    intake.change_list(draft, other, actor)
+    drafts.change_list(draft, other, actor)
     response = attest(signed_in, draft, shown)
     html = response.content.decode()
     assert response.status_code == 422

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from importers import consent
-from importers.audit import Actor
+from importers.audit.actors import Actor
+from importers.consent import manifest
 from importers.models import AuditEvent, Environment, FaceList, Image, Import
 from tests.support.attestations import submit
 from tests.support.image_rows import add_rows
@@ -44,7 +44,7 @@ class TestOpening:
     ) -> None:
         response = signed_in.post("/imports/new/", {"face_list": typed})
         assert response.status_code == 422
-        assert re.search("Choose the face list|is not one of Persona", words_of(response))
+        assert re.search("Choose the face list|no longer exists at Persona", words_of(response))
         assert not Import.objects.exists()
 
     def test_archived_and_foreign_lists_are_not_offered(
@@ -115,25 +115,23 @@ class TestPage:
     ) -> None:
         add_rows(empty_draft, 49)
         add_rows(empty_draft, 45, Image.State.LEFT_OUT)
-        html = page_of(signed_in, empty_draft, "?left=3&page=2")
+        html = page_of(signed_in, empty_draft, "?rejected=3&page=2")
         assert html.count('data-code="damaged"') == 5
         assert re.findall(r'alt="(row-\d+.jpg)"', html) == ["row-048.jpg"]
-        assert "?left=2&amp;page=2" in html
-        assert "?page=1&amp;left=3" in html
+        assert "?rejected=2&amp;page=2" in html
+        assert "?page=1&amp;rejected=3" in html
 
     @pytest.mark.parametrize("page", ["0", "-1", "99", "x", "9" * 40, ""])
     def test_page_number_out_of_range_shows_a_valid_page(
         self, page: str, signed_in: Client, draft: Import
     ) -> None:
-        assert 'alt="face-0.jpg"' in page_of(signed_in, draft, f"?page={page}&left={page}")
+        assert 'alt="face-0.jpg"' in page_of(signed_in, draft, f"?page={page}&rejected={page}")
 
     def test_contents_are_served_as_a_fragment(self, signed_in: Client, draft: Import) -> None:
         html = signed_in.get(f"/imports/{draft.pk}/contents/").content.decode()
         assert "<html" not in html
         assert "3 images in 1 batch (3)" in words(html)
-        assert values_of(html, "manifest_sha256") == [
-            consent.manifest_sha256(consent.manifest(draft))
-        ]
+        assert values_of(html, "manifest_sha256") == [manifest.digest(manifest.lines(draft))]
 
 
 class TestChanges:
@@ -192,7 +190,7 @@ class TestChanges:
         self, signed_in: Client, draft: Import, media: Path
     ) -> None:
         add_rows(draft, 5, Image.State.LEFT_OUT)
-        path = reverse("left_out_remove", args=[draft.pk])
+        path = reverse("rejected_clear", args=[draft.pk])
         html = signed_in.post(path, headers=TO_CONTENTS).content.decode()
         assert "data-code" not in html
         assert [image.state for image in draft.files.all()] == ["accepted"] * 3
@@ -223,8 +221,17 @@ class TestChanges:
         typed = rows[kind].pk if kind in rows else kind
         path = reverse("import_list", args=[draft.pk])
         response = signed_in.post(path, {"face_list": typed}, follow=True)
-        assert "Choose one of the lists." in words_of(response)
+        assert "The list was not changed. Choose one of the lists." in words_of(response)
         assert Import.objects.get(pk=draft.pk).face_list == draft.face_list
+
+    def test_refused_list_reloads_the_page_of_a_script(
+        self, signed_in: Client, draft: Import
+    ) -> None:
+        """A fragment would not show the reason."""
+        path = reverse("import_list", args=[draft.pk])
+        response = signed_in.post(path, {"face_list": "999"}, headers={"HX-Request": "true"})
+        assert response.headers["HX-Refresh"] == "true"
+        assert "Choose one of the lists." in words_of(signed_in.get(f"/imports/{draft.pk}/"))
 
     def test_discarding_destroys_the_bytes_and_keeps_the_record(
         self, signed_in: Client, draft: Import, media: Path
@@ -243,12 +250,12 @@ class TestChanges:
         self, signed_in: Client, draft: Import, actor: Actor
     ) -> None:
         submit(draft, actor)
-        path = reverse("left_out_remove", args=[draft.pk])
+        path = reverse("rejected_clear", args=[draft.pk])
         response = signed_in.post(path, headers={"HX-Request": "true", "HX-Target": "contents"})
         assert response.headers["HX-Refresh"] == "true"
 
     @pytest.mark.parametrize(
-        "name", ["import_discard", "left_out_remove", "image_remove", "import_list"]
+        "name", ["import_discard", "rejected_clear", "image_remove", "import_list"]
     )
     def test_submitted_import_cannot_be_changed(
         self, name: str, signed_in: Client, draft: Import, actor: Actor, media: Path

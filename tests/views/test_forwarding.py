@@ -39,7 +39,7 @@ class TestRetry:
     ) -> None:
         former = refused.batches.get().idempotency_key
         response = signed_in.post(reverse("import_retry", args=[refused.pk]), follow=True)
-        assert "1 batch is queued again." in words_of(response)
+        assert "1 batch queued again." in words_of(response)
         assert states(response.content.decode())[0] == "forwarding"
         forward()
         refused.refresh_from_db()
@@ -60,7 +60,7 @@ class TestRetry:
         assert "Retry batch 1" in words(html)
         assert "Retry batch 3" not in words(html)
         response = signed_in.post(reverse("batch_retry", args=[three_batches.pk, 2]), follow=True)
-        assert "1 batch is queued again." in words_of(response)
+        assert "1 batch queued again." in words_of(response)
         states = list(three_batches.batches.order_by("number").values_list("state", flat=True))
         assert states == ["failed", "queued", "done"]
         event = AuditEvent.objects.get(action="import.retried")
@@ -87,7 +87,7 @@ class TestRetry:
         Import.objects.update(state="needs_attention")
         signed_in.post(reverse("import_retry", args=[submitted.pk]))
         batch = submitted.batches.get()
-        assert (batch.state, batch.look_first, batch.idempotency_key) == ("unknown", True, key)
+        assert (batch.state, batch.recover_first, batch.idempotency_key) == ("unknown", True, key)
         assert Import.objects.get().state == "forwarding"
 
     def test_retry_leaves_an_ambiguous_batch_waiting(
@@ -98,14 +98,14 @@ class TestRetry:
         )
         Import.objects.update(state="needs_attention")
         response = signed_in.post(reverse("import_retry", args=[submitted.pk]), follow=True)
-        assert "No batch of this import can be sent again" in words_of(response)
+        assert "No batch of this import can be retried" in words_of(response)
         assert submitted.batches.get().state == "failed"
 
 
 class TestDecision:
     """A batch that several importers could belong to waits for a person."""
 
-    NOT_WAITING = "does not wait for that decision"
+    NOT_WAITING = "no longer waits for that decision"
 
     @pytest.fixture
     def batch(self, submitted: Import) -> Batch:
@@ -146,7 +146,7 @@ class TestDecision:
 
     def test_chosen_candidate_becomes_the_importer(self, signed_in: Client, batch: Batch) -> None:
         key = Batch.objects.get(pk=batch.pk).idempotency_key
-        assert "Batch 1 goes on as you decided." in self.choose(signed_in, batch, "mprt_b")
+        assert "Batch 1 continues as you decided." in self.choose(signed_in, batch, "mprt_b")
         assert (batch.state, batch.importer_id) == (Batch.State.IMPORTING, "mprt_b")
         assert (batch.idempotency_key, batch.candidates) == (key, [])
         batch.face_import.refresh_from_db()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from importers.forwarding import worker
+from importers.worker import jobs
 
 pytestmark = pytest.mark.django_db
 ALL = {"database": True, "storage": True, "worker": True}
@@ -14,7 +14,7 @@ ALL = {"database": True, "storage": True, "worker": True}
 
 @pytest.fixture
 def working() -> None:
-    worker.show_alive("the test's worker")
+    jobs.report_alive("the test's worker")
 
 
 def test_healthz_answers_alive(client: Client) -> None:

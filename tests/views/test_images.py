@@ -15,8 +15,8 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image as Picture
 
-from importers import faces
 from importers.models import AuditEvent, FaceList, Image, Import
+from importers.vault import viewing
 from tests.support.makers import MakeDraft
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
@@ -85,7 +85,7 @@ def test_later_views_and_other_people_are_recorded_separately(
     other.get(path)
     views = AuditEvent.objects.filter(action="face.viewed")
     assert list(views.values_list("actor_name", flat=True)) == ["officer", "auditor"]
-    monkeypatch.setattr(faces, "SAME_VIEWING", timedelta(0))
+    monkeypatch.setattr(viewing, "SAME_VIEWING", timedelta(0))
     signed_in.get(path)
     assert views.count() == 3
 
@@ -127,5 +127,5 @@ def test_unreadable_storage_is_503_and_not_recorded_as_viewed(
     path.mkdir()
     response = signed_in.get(reverse(name, args=[image.key]))
     assert response.status_code == 503
-    assert "can't be read from storage now" in response.content.decode()
+    assert "cannot be read from storage now" in response.content.decode()
     assert not AuditEvent.objects.filter(action="face.viewed").exists()

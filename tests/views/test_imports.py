@@ -9,10 +9,11 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.forwarding import worker
+from importers.audit.actors import Actor
+from importers.forwarding.claims import Leases
 from importers.local_persona import LocalPersona
-from importers.models import Attestation, Batch, FaceList, Image, Import, PersonaLine, Worker
+from importers.models import Attestation, Batch, FaceList, Gateway, Image, Import, Worker
+from importers.worker import jobs
 from tests.support.attestations import ANSWERS, submit
 from tests.support.makers import MakeDraft
 from tests.support.pages import codes, page_of, states, words
@@ -41,7 +42,7 @@ class TestNotices:
         Worker.objects.update(seen_at=Now() - timedelta(minutes=2))
         text = self.notice(signed_in, submitted, "no_worker")
         assert "No worker is running." in text
-        assert "What was accepted is kept." in text
+        assert "Everything accepted is kept." in text
         assert "manage.py forward" in text
 
     def test_worker_seen_30_seconds_ago_has_no_notice(
@@ -54,36 +55,36 @@ class TestNotices:
         self, signed_in: Client, submitted: Import, persona: LocalPersona
     ) -> None:
         persona.faults.inject("unauthorized", times=None)
-        worker.step("the test's worker")
+        jobs.step(Leases("the test's worker"))
         text = words(page_of(signed_in, submitted))
         assert codes(page_of(signed_in, submitted))[0] == "key_refused"
         assert "Persona refuses the API key." in text
         assert "Token is invalid" in text
-        assert re.search(r"Held up since \d\d:\d\d UTC", text)
-        assert "What was accepted is kept and waits." in text
+        assert re.search(r"Sending stopped at \d\d:\d\d UTC", text)
+        assert "Everything accepted is kept." in text
         assert "Correct PERSONA_API_KEY" in text
 
     def test_unreachable_persona_has_a_notice(
         self, signed_in: Client, submitted: Import, settings: Settings
     ) -> None:
         settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
-        worker.step("the test's worker")
+        jobs.step(Leases("the test's worker"))
         text = words(page_of(signed_in, submitted))
         assert codes(page_of(signed_in, submitted))[0] == "unreachable"
-        assert "Persona can't be reached." in text
-        assert "What was accepted is kept" in text
-        assert "tries again every minute" in text
+        assert "Persona cannot be reached." in text
+        assert "Everything accepted is kept" in text
+        assert "We try again at least every minute" in text
 
     def test_rate_limit_has_a_notice(
         self, signed_in: Client, submitted: Import, persona: LocalPersona
     ) -> None:
         persona.faults.inject("rate_limited", times=None)
-        worker.step("the test's worker")
+        jobs.step(Leases("the test's worker"))
         text = words(page_of(signed_in, submitted))
         assert codes(page_of(signed_in, submitted))[0] == "rate_limited"
         assert "rate limit is used up" in text
-        assert "What was accepted is kept" in text
-        assert "goes on by itself" in text
+        assert "Everything accepted is kept" in text
+        assert "resumes automatically" in text
 
     def test_refused_list_has_a_notice(
         self,
@@ -93,14 +94,14 @@ class TestNotices:
         actor: Actor,
         persona: LocalPersona,
     ) -> None:
-        worker.show_alive("the test's worker")
+        jobs.report_alive("the test's worker")
         lost = submit(make_draft(face_list, 1), actor)
-        worker.step("the test's worker")
+        jobs.step(Leases("the test's worker"))
         html = page_of(signed_in, lost)
         assert codes(html) == ["list_refused", "list_unknown"]
-        assert "Persona does not take images for the list Confirmed fraud." in words(html)
+        assert "Persona does not accept images for the list Confirmed fraud." in words(html)
         assert "Persona answered 404" in words(html)
-        assert "The import waits, and goes on by itself" in words(html)
+        assert "Sending resumes automatically" in words(html)
 
     def test_other_environment_has_a_notice(
         self, signed_in: Client, submitted: Import, settings: Settings
@@ -109,16 +110,16 @@ class TestNotices:
         settings.PERSONA_API_KEY = "persona_production_abc"
         text = self.notice(signed_in, submitted, "elsewhere")
         assert "This import belongs to Local Persona." in text
-        assert "nothing of it is sent" in text
-        assert "Set the API key of that environment again" in text
+        assert "this import is not being sent" in text
+        assert "once the API key of that environment is set again" in text
         assert "persona_production_abc" not in text
 
     def test_several_problems_each_have_a_notice(
         self, signed_in: Client, submitted: Import
     ) -> None:
         Worker.objects.all().delete()
-        PersonaLine.objects.get_or_create(environment="local")
-        PersonaLine.objects.update(problem="unreachable", problem_detail="No connection.")
+        Gateway.objects.get_or_create(environment="local")
+        Gateway.objects.update(problem="unreachable", problem_detail="No connection.")
         FaceList.objects.update(problem="Persona answered 404: Not Found")
         html = page_of(signed_in, submitted)
         assert codes(html) == ["no_worker", "unreachable", "list_refused"]
@@ -129,9 +130,9 @@ class TestNotices:
         assert codes(page_of(signed_in, submitted)) == []
 
     def test_personas_words_are_escaped(self, signed_in: Client, submitted: Import) -> None:
-        PersonaLine.objects.get_or_create(environment="local")
+        Gateway.objects.get_or_create(environment="local")
         evil = "<img src=x onerror=alert(1)>"
-        PersonaLine.objects.update(problem="unreachable", problem_detail=evil)
+        Gateway.objects.update(problem="unreachable", problem_detail=evil)
         FaceList.objects.update(problem=evil, name=evil)
         Batch.objects.update(problem="refused", problem_detail=evil, persona_status=evil)
         assert "<img src=x" not in page_of(signed_in, submitted)

@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from importers import pacing
+from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
-from importers.models import AuditEvent, Environment, FaceList, Import, PersonaLine
+from importers.models import AuditEvent, Environment, FaceList, Gateway, Import
 from tests.support.pages import words_of
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ SEEDED = {"Watch list", "Confirmed fraud"}
 
 
 def read(client: Client) -> Any:
-    return client.post(reverse("lists_read"), follow=True)
+    return client.post(reverse("lists_sync"), follow=True)
 
 
 def add(client: Client, persona_id: str, name: str = "") -> Any:
@@ -58,7 +58,7 @@ class TestPage:
     ) -> None:
         FaceList.objects.update(problem="<b>Persona answered 404</b>", name="<i>Fraud</i>")
         response = signed_in.get("/lists/")
-        assert 'data-state="needs_attention"' in response.content.decode()
+        assert 'data-state="refused"' in response.content.decode()
         assert "<b>Persona answered 404</b>" in words_of(response)
         assert "<i>Fraud" not in response.content.decode()
 
@@ -85,19 +85,19 @@ class TestReading:
     ) -> None:
         added = persona.add_list("Deepfakes")
         response = read(signed_in)
-        assert "4 face lists read from Persona." in words_of(response)
+        assert "4 face lists synced from Persona." in words_of(response)
         active = FaceList.objects.filter(archived=False)
         assert {row.name for row in active} == SEEDED | {"Deepfakes"}
         assert FaceList.objects.get(persona_id=added).environment == "local"
         assert [row.name for row in FaceList.objects.filter(archived=True)] == ["Old watch list"]
-        event = AuditEvent.objects.get(action="lists.read")
+        event = AuditEvent.objects.get(action="lists.synced")
         assert event.actor == officer
         assert added in event.details["changed"]
 
     def test_reading_follows_all_pages(self, signed_in: Client, persona: LocalPersona) -> None:
         for number in range(120):
             persona.add_list(f"List {number}")
-        assert "123 face lists read from Persona." in words_of(read(signed_in))
+        assert "123 face lists synced from Persona." in words_of(read(signed_in))
         assert FaceList.objects.count() == 123
 
     def test_reading_again_changes_and_records_nothing(
@@ -107,7 +107,7 @@ class TestReading:
         before = list(FaceList.objects.order_by("pk").values("pk", "name", "archived"))
         read(signed_in)
         assert list(FaceList.objects.order_by("pk").values("pk", "name", "archived")) == before
-        assert AuditEvent.objects.filter(action="lists.read").count() == 1
+        assert AuditEvent.objects.filter(action="lists.synced").count() == 1
 
     def test_reading_names_a_list_that_was_added_by_hand(
         self, signed_in: Client, persona: LocalPersona
@@ -123,7 +123,7 @@ class TestReading:
             ("unauthorized", "Token is invalid"),
             ("forbidden", "IP address is not permitted"),
             ("unavailable", "Service unavailable"),
-            ("bad_gateway", "Persona answered 502"),
+            ("bad_gateway", "Persona is temporarily unavailable (502)"),
             ("rate_limited", "Nothing was changed."),
         ],
     )
@@ -132,7 +132,7 @@ class TestReading:
     ) -> None:
         persona.faults.inject(fault)
         text = words_of(read(signed_in))
-        assert "The lists could not be read." in text
+        assert "Lists were not synced." in text
         assert message in text
         assert "Nothing was changed." in text
         assert not FaceList.objects.exists()
@@ -141,16 +141,14 @@ class TestReading:
         settings.PERSONA_BASE_URL = "http://127.0.0.1:1/api/v1"
         text = words_of(read(signed_in))
         assert "No connection to Persona could be made." in text
-        assert PersonaLine.objects.get().problem == "unreachable"
+        assert Gateway.objects.get().problem == "unreachable"
 
     def test_used_up_share_prevents_reading(self, signed_in: Client, persona: LocalPersona) -> None:
-        PersonaLine.objects.get_or_create(environment="local")
-        PersonaLine.objects.update(limit=2)
-        assert not pacing.take("local")
+        Gateway.objects.get_or_create(environment="local")
+        Gateway.objects.update(rate_limit=2)
+        assert not rate_limit.reserve("local")
         text = words_of(read(signed_in))
-        assert re.search(
-            r"share of Persona's rate limit is used up: try again in \d+ seconds", text
-        )
+        assert re.search(r"share of Persona's rate limit is used up. Try again in \d+ second", text)
         assert persona.requests() == []
         assert not FaceList.objects.exists()
 
@@ -181,7 +179,7 @@ class TestAdding:
     ) -> None:
         response = add(signed_in, "lst_nobodyKnows", "Mine")
         assert response.status_code == 422
-        assert "Persona does not know a list with this id." in words_of(response)
+        assert "Persona has no list with this ID." in words_of(response)
         assert 'value="lst_nobodyKnows"' in response.content.decode()
         assert not FaceList.objects.exists()
 
@@ -203,7 +201,7 @@ class TestAdding:
         persona_id = persona.add_list("Addresses", kind="list/email-address")
         response = add(signed_in, persona_id, "typed")
         assert response.status_code == 422
-        assert "it is not a list of faces" in words_of(response)
+        assert "it is not a face list" in words_of(response)
         assert f'value="{persona_id}"' in response.content.decode()
         assert not FaceList.objects.exists()
 
@@ -241,10 +239,10 @@ class TestAdding:
     def test_used_up_share_adds_a_list_unconfirmed(
         self, signed_in: Client, persona: LocalPersona
     ) -> None:
-        PersonaLine.objects.get_or_create(environment="local")
-        PersonaLine.objects.update(limit=2)
-        pacing.take("local")
-        assert "could not confirm it (not asked yet)" in words_of(add(signed_in, "lst_1"))
+        Gateway.objects.get_or_create(environment="local")
+        Gateway.objects.update(rate_limit=2)
+        rate_limit.reserve("local")
+        assert "could not confirm it (Persona was not asked)" in words_of(add(signed_in, "lst_1"))
         assert persona.requests() == []
         assert FaceList.objects.get().persona_id == "lst_1"
 

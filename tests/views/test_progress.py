@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from importers.forwarding import worker
 from importers.local_persona import LocalPersona
-from importers.models import AuditEvent, Batch, FaceList, Image, Import, PersonaLine, Worker
+from importers.models import AuditEvent, Batch, FaceList, Gateway, Image, Import, Worker
+from importers.worker import jobs
 from tests.support.forwarding import forward
 from tests.support.pages import codes, page_of, states, words, words_of
 
@@ -46,7 +46,7 @@ def end_batch(batch: Batch, successful: int, duplicate: int, error: int, **more:
 
 
 def every_row() -> list[list[dict[str, Any]]]:
-    kinds: list[Any] = [Import, Batch, Image, FaceList, PersonaLine, Worker, AuditEvent]
+    kinds: list[Any] = [Import, Batch, Image, FaceList, Gateway, Worker, AuditEvent]
     return [list(kind.objects.order_by("pk").values()) for kind in kinds]
 
 
@@ -99,7 +99,7 @@ class TestProgress:
     ) -> None:
         end_batch(submitted.batches.get(), 10, 0, 0)
         progress = signed_in.get(f"/imports/{submitted.pk}/").context["progress"]
-        assert (progress.image_count, progress.open_count) == (3, 0)
+        assert (progress.image_count, progress.awaiting_count) == (3, 0)
 
     def test_undocumented_persona_status_is_shown_as_sent(
         self, signed_in: Client, submitted: Import, persona: LocalPersona
@@ -153,7 +153,7 @@ class TestPolling:
         assert response.status_code == 200
         assert "<html" not in fragment
         assert "Successful 1" in words(fragment)
-        assert "1 of 3 batches ended. 1 successful, 0 duplicate, 0 error." in words(fragment)
+        assert "1 of 3 batches finished. 1 successful, 0 duplicate, 0 error." in words(fragment)
         assert polled_address(fragment) not in ("", polled_address(html))
         assert is_pace_only(poll(signed_in, fragment))
 
@@ -179,7 +179,7 @@ class TestPolling:
         Worker.objects.all().delete()
         response = poll(signed_in, html)
         assert codes(response.content.decode()) == ["no_worker"]
-        worker.show_alive("another worker")
+        jobs.report_alive("another worker")
         assert codes(poll(signed_in, response.content.decode()).content.decode()) == []
 
     @pytest.mark.parametrize("state", ["completed", "needs_attention", "canceled"])

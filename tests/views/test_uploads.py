@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from importers.audit import Actor
-from importers.images import MOST_BYTES
+from importers.audit.actors import Actor
+from importers.imaging.inspection import MAX_BYTES
 from importers.models import Image, Import
 from importers.templatetags.consentry import file_name
 from tests.support.attestations import submit
@@ -74,15 +74,15 @@ class TestScript:
     def test_size_alone_rejects_a_file_that_is_too_large(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        response = upload(signed_in, empty_draft, "film.jpg", None, MOST_BYTES + 1)
+        response = upload(signed_in, empty_draft, "film.jpg", None, MAX_BYTES + 1)
         assert response.json() == {"state": "left_out", "code": "too_large", "new": True}
-        assert Image.objects.get().byte_size == MOST_BYTES + 1
+        assert Image.objects.get().byte_size == MAX_BYTES + 1
         assert stored_files(media) == {}
 
     def test_file_that_is_too_large_is_rejected_on_arrival(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        response = upload(signed_in, empty_draft, "film.jpg", b"\xff" * (MOST_BYTES + 5))
+        response = upload(signed_in, empty_draft, "film.jpg", b"\xff" * (MAX_BYTES + 5))
         assert response.json()["code"] == "too_large"
         assert stored_files(media) == {}
 
@@ -96,7 +96,7 @@ class TestScript:
             (draw(1), "-1"),
             (draw(1), "9" * 400),
             (None, 5_000),
-            (None, MOST_BYTES),
+            (None, MAX_BYTES),
             (b"", 5_000),
         ],
     )
@@ -107,7 +107,7 @@ class TestScript:
         response = upload(signed_in, draft, "face.jpg", data, size)
         assert response.status_code == 400
         assert response.json()["code"] == "incomplete"
-        assert "try again" in response.json()["reason"]
+        assert "Try again" in response.json()["reason"]
         assert (draft.files.count(), stored_files(media), actions()) == (3, before, events)
 
     def test_empty_file_is_rejected_and_recorded(
@@ -133,7 +133,7 @@ class TestScript:
         (media / "imports").write_text("a file where the folder should be")
         response = upload(signed_in, empty_draft, "face.jpg", draw(1))
         assert (response.status_code, response.json()["code"]) == (507, "not_stored")
-        assert "try again" in response.json()["reason"]
+        assert "Try again" in response.json()["reason"]
         assert not Image.objects.exists()
 
     def test_response_never_contains_the_storage_key(
@@ -152,7 +152,7 @@ class TestForm:
         files = [("a.jpg", draw(1)), ("b.jpg", draw(2)), ("c.txt", b"words " * 300)]
         response = upload_by_form(signed_in, empty_draft, *files)
         assert response.redirect_chain == [(f"/imports/{empty_draft.pk}/", 302)]
-        assert "2 accepted, 1 left out." in words_of(response)
+        assert "2 accepted, 1 rejected." in words_of(response)
         assert list(empty_draft.files.values_list("original_name", "state")) == [
             ("a.jpg", "accepted"),
             ("b.jpg", "accepted"),
@@ -169,7 +169,7 @@ class TestForm:
 
     def test_form_without_a_file_says_so(self, signed_in: Client, draft: Import) -> None:
         response = upload_by_form(signed_in, draft)
-        assert "No file was chosen." in words_of(response)
+        assert "Choose at least one file." in words_of(response)
         assert draft.files.count() == 3
 
     def test_form_refuses_more_than_1000_files(self, signed_in: Client, draft: Import) -> None:
@@ -196,15 +196,15 @@ class TestForm:
         files = [("words.txt", b"words " * 300), ("face.jpg", draw(1)), ("two.jpg", draw(2))]
         text = words(upload_by_form(signed_in, empty_draft, *files).content.decode())
         assert "could not store every file" in text
-        assert "0 accepted, 1 left out." in text
+        assert "0 accepted, 1 rejected." in text
         assert [image.original_name for image in Image.objects.all()] == ["words.txt"]
 
     def test_form_rejects_a_file_that_is_too_large(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        large = ("film.jpg", b"\xff" * (MOST_BYTES + 1))
+        large = ("film.jpg", b"\xff" * (MAX_BYTES + 1))
         text = words(upload_by_form(signed_in, empty_draft, large).content.decode())
-        assert "0 accepted, 1 left out." in text
+        assert "0 accepted, 1 rejected." in text
         assert Image.objects.get().reason == "too_large"
         assert stored_files(media) == {}
 

@@ -15,8 +15,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from importers import history
 from importers.models import Import
+from importers.reporting import history
 from tests.support.people import PASSWORD
 
 UNKNOWN_ID, UNKNOWN_KEY = 987_654_321, uuid.UUID("8d0f0f1e-0000-4000-8000-000000000000")
@@ -49,14 +49,14 @@ ROUTES = {
     "import_contents": Route(READ, of="import"),
     "import_upload": Route(CHANGE, of="import"),
     "image_remove": Route(CHANGE, of="import's image"),
-    "left_out_remove": Route(CHANGE, of="import"),
+    "rejected_clear": Route(CHANGE, of="import"),
     "import_list": Route(CHANGE, of="import"),
     "import_discard": Route(CHANGE, of="import"),
     "import_attest": Route(CHANGE, of="import"),
     "image": Route(READ, of="image"),
     "thumbnail": Route(READ, of="image"),
     "lists": Route(READ),
-    "lists_read": Route(CHANGE),
+    "lists_sync": Route(CHANGE),
     "list_add": Route(CHANGE),
     "alive": Route(READ, is_open=True),
     "ready": Route(READ, is_open=True),
@@ -144,7 +144,7 @@ def test_signed_out_json_request_gets_a_reason(name: str, client: Client, draft:
         response = client.generic(method, address_in(name, draft), headers=JSON)
         assert response.status_code == 401
         assert response.json()["code"] == "signed_out"
-        assert "sign in again" in response.json()["reason"]
+        assert "Sign in again" in response.json()["reason"]
     assert every_row() == before
 
 
@@ -275,7 +275,7 @@ RESPONSES: dict[str, tuple[int, Callable[[Client, Import], Any]]] = {
     "unknown": (404, lambda client, draft: client.get("/nothing/here")),
     "unknown import": (404, lambda client, draft: client.get(f"/imports/{UNKNOWN_ID}/")),
     "unknown static file": (404, lambda client, draft: client.get("/static/nothing.css")),
-    "wrong method": (405, lambda client, draft: client.get("/lists/read/")),
+    "wrong method": (405, lambda client, draft: client.get("/lists/sync/")),
     "wrong answers": (422, lambda client, draft: client.post("/lists/add/")),
     "static": (200, lambda client, draft: client.get("/static/css/base.css")),
 }

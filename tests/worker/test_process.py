@@ -14,11 +14,11 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers import audit
-from importers.audit import Actor
-from importers.forwarding import worker
+from importers.audit import verification
+from importers.audit.actors import Actor
 from importers.local_persona import IMPORT, LocalPersona
-from importers.models import Batch, FaceList, Import, PersonaLine, Worker
+from importers.models import Batch, FaceList, Gateway, Import, Worker
+from importers.worker import process
 from tests.support.attestations import submit
 from tests.support.forwarding import environment_beside, every_image_is_there_once, states_of
 
@@ -59,27 +59,32 @@ def start(persona: LocalPersona, media: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
+        worker = subprocess.Popen(
             [sys.executable, str(project.BASE_DIR / "manage.py"), "forward", *arguments],
             env=environment_beside(persona, media),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        started.append(process)
-        return process
+        started.append(worker)
+        return worker
 
     yield start
-    for process in started:
-        with process:
-            process.kill()
+    for worker in started:
+        with worker:
+            worker.kill()
 
 
-def exit_code(process: subprocess.Popen[str]) -> int:
-    """Wait until the process ends without a traceback, and return its exit code."""
-    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+def output_of(worker: subprocess.Popen[str]) -> str:
+    """Wait until the process ends without a traceback, and return what it logged."""
+    output, _ = worker.communicate(timeout=PATIENCE_SECONDS)
     assert "Traceback" not in output, output
-    return process.returncode
+    return output
+
+
+def exit_code(worker: subprocess.Popen[str]) -> int:
+    output_of(worker)
+    return worker.returncode
 
 
 @pytest.fixture
@@ -112,12 +117,14 @@ class TestDrain:
     def test_drain_ends_when_every_batch_has_ended(
         self, persona: LocalPersona, sent: Import, start: Start
     ) -> None:
-        assert exit_code(start("--drain", "--threads", "4")) == 0
+        worker = start("--drain", "--threads", "4")
+        assert "the worker ends: every batch has finished" in output_of(worker)
+        assert worker.returncode == 0
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
         assert every_image_is_there_once(persona, sent)
         assert not Worker.objects.exists(), "a worker that ended normally is no longer listed"
-        assert list(audit.breaks()) == []
+        assert list(verification.find_breaks()) == []
 
     def test_drain_ends_at_once_without_work(self, persona: LocalPersona, start: Start) -> None:
         assert exit_code(start("--drain")) == 0
@@ -135,10 +142,10 @@ class TestDrain:
     def test_drain_tries_an_open_breaker_at_once(
         self, persona: LocalPersona, sent: Import, start: Start
     ) -> None:
-        PersonaLine.objects.create(
+        Gateway.objects.create(
             environment="local",
             problem="key_refused",
-            paused_until=Now() + timedelta(hours=1),
+            retry_at=Now() + timedelta(hours=1),
         )
         assert exit_code(start("--drain")) == 0
         assert states_of(sent) == [State.DONE] * 3
@@ -155,15 +162,15 @@ class TestWithoutOptions:
         start: Start,
     ) -> None:
         persona.faults.inject("slow", where="GET /lists")
-        process = start()
+        worker = start()
         assert hold.received.wait(PATIENCE_SECONDS)
         hold.received.clear()
         hold.release.set()
         persona.faults.inject("slow", where=IMPORT)
         submit(make_draft(known_list), actor)
         assert hold.received.wait(PATIENCE_SECONDS)
-        process.send_signal(signal.SIGTERM)
-        assert exit_code(process) == 0
+        worker.send_signal(signal.SIGTERM)
+        assert exit_code(worker) == 0
         assert len(persona.ledger()) == 1
 
 
@@ -178,47 +185,49 @@ class TestStop:
         number: signal.Signals,
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
-        process = start("--threads", "1")
+        worker = start("--threads", "1")
         assert hold.received.wait(PATIENCE_SECONDS)
-        process.send_signal(number)
+        worker.send_signal(number)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.5)
-        assert states_of(sent)[0] == State.SENDING
+            worker.wait(0.5)
+        assert State.SENDING in states_of(sent)
         hold.release.set()
-        assert exit_code(process) == 0
-        assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.QUEUED]
+        log = output_of(worker)
+        assert worker.returncode == 0
+        assert f"received {number.name}" in log
+        assert "the worker ends with 3 batches unfinished" in log
+        assert sorted(states_of(sent)) == [State.IMPORTING, State.QUEUED, State.QUEUED]
         (entry,) = persona.ledger()
-        assert sent.batches.get(number=1).importer_id == entry.importer_id
+        assert sent.batches.get(state=State.IMPORTING).importer_id == entry.importer_id
 
     def test_stopping_worker_returns_prepared_batch(
         self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
-        process = start("--threads", "1")
+        worker = start("--threads", "1")
         assert hold.received.wait(PATIENCE_SECONDS)
-        second = sent.batches.filter(number=2)
-        while not second.filter(state=State.SENDING).exists():
-            assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
+        while sent.batches.filter(state=State.SENDING).count() < 2:
+            assert worker.poll() is None
+        worker.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(1)
+            worker.wait(1)
         hold.release.set()
-        assert exit_code(process) == 0
-        batch = second.get()
-        assert (batch.state, batch.problem, batch.lease_until) == (State.QUEUED, "", None)
-        assert (batch.may_have_arrived, batch.first_sent_at) == (False, None)
+        assert exit_code(worker) == 0
+        returned = sent.batches.get(state=State.QUEUED, attempts=1)
+        assert (returned.problem, returned.lease_until) == ("", None)
+        assert (returned.may_have_arrived, returned.first_sent_at) == (False, None)
         assert len(persona.ledger()) == 1
-        assert Batch.objects.filter(number=2).to_send().exists()
+        assert Batch.objects.filter(pk=returned.pk).due().exists()
 
     def test_waiting_worker_stops_at_once(
         self, persona: LocalPersona, hold: Hold, start: Start
     ) -> None:
         hold.release.set()
         persona.faults.inject("slow", where="GET /lists")
-        process = start()
+        worker = start()
         assert hold.received.wait(PATIENCE_SECONDS)
-        process.send_signal(signal.SIGTERM)
-        assert exit_code(process) == 0
+        worker.send_signal(signal.SIGTERM)
+        assert exit_code(worker) == 0
 
 
 class TestKill:
@@ -233,10 +242,10 @@ class TestKill:
         made: int,
     ) -> None:
         persona.faults.inject(fault, where=IMPORT, seconds=1)
-        process = start("--threads", "1")
+        worker = start("--threads", "1")
         assert hold.received.wait(PATIENCE_SECONDS)
-        process.kill()
-        process.wait()
+        worker.kill()
+        worker.wait()
         hold.release.set()
         batch = sent.batches.get(number=1)
         assert (batch.state, batch.attempts, batch.importer_id) == (State.SENDING, 1, "")
@@ -249,16 +258,16 @@ class TestKill:
         under = [entry.idempotency_key for entry in persona.ledger()]
         assert under.count(str(batch.idempotency_key)) == 1
         assert len(under) == 3
-        assert list(audit.breaks()) == []
+        assert list(verification.find_breaks()) == []
 
     def test_killed_workers_batch_waits_for_lease_end(
         self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
-        process = start("--threads", "1")
+        worker = start("--threads", "1")
         assert hold.received.wait(PATIENCE_SECONDS)
-        process.kill()
-        process.wait()
+        worker.kill()
+        worker.wait()
         hold.release.set()
         assert exit_code(start("--once")) == 0
         first, *others = states_of(sent)
@@ -273,9 +282,9 @@ class TestBrokenThread:
         def broken(*_: object) -> bool:
             raise LookupError("a fault of our own")
 
-        monkeypatch.setattr(worker, "send_next", broken)
+        monkeypatch.setattr(process, "send_next", broken)
         with pytest.raises(LookupError, match="a fault of our own"):
-            worker.run(threading.Event(), 2)
+            process.run(threading.Event(), 2)
 
 
 @pytest.mark.parametrize("threads", ["0", "-1"])

@@ -5,12 +5,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
-from importers import progress
-from importers.forwarding import restore
+from importers.forwarding.restore import doubt_unsent
+from importers.models.workers import worker_is_seen
 
 
 def moment(text: str) -> datetime:
-    """A date and time, UTC where it names no zone."""
+    """Return a date and time, in UTC if it names no time zone."""
     try:
         found = parse_datetime(text)
     except ValueError:
@@ -22,24 +22,28 @@ def moment(text: str) -> datetime:
 
 class Command(BaseCommand):
     help = (
-        "Run it once after the database was restored from a backup, before any worker starts: "
-        "what was sent since the backup is then looked for at Persona and not sent twice."
+        "Run this once after the database was restored from a backup, before any worker starts. "
+        "Consentry then searches Persona for every batch that may have been sent since, so that "
+        "none is sent twice."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--backup-from", type=moment, required=True, help="when it was made: 2026-11-23T03:00Z"
+            "--backup-from",
+            type=moment,
+            required=True,
+            help="when the backup was made: 2026-11-23T03:00Z",
         )
 
     def handle(self, *args: Any, backup_from: datetime, **options: Any) -> None:
         if backup_from > datetime.now(UTC):
-            raise CommandError("--backup-from lies in the future.")
-        if progress.worker_is_seen():
-            raise CommandError("A worker was seen within the last minute: stop every worker first.")
-        batches, drafts = restore.doubt(backup_from)
-        self.stdout.write(f"Batches to be looked for at Persona before they are sent: {batches}")
+            raise CommandError("--backup-from is in the future.")
+        if worker_is_seen():
+            raise CommandError("A worker reported within the last minute. Stop every worker first.")
+        batches, drafts = doubt_unsent(backup_from)
+        self.stdout.write(f"Batches to recover before they are sent: {batches}")
         if drafts:
             self.stdout.write(
-                f"Drafts: {drafts}. Before one is sent, look in Persona's dashboard whether it was "
-                "sent after the backup."
+                f"Drafts: {drafts}. Before you send one, check in Persona's dashboard that it was "
+                "not sent after the backup."
             )

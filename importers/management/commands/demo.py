@@ -17,11 +17,13 @@ PEOPLE = {
 
 
 class Command(BaseCommand):
-    help = "Makes the demo's people and says where it is found. Refuses unless DEBUG is set."
+    help = "Creates the demo accounts and prints how to sign in. Refuses unless DEBUG is set."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("The demo's people have a shared password: set DEBUG=True for it.")
+            raise CommandError(
+                "The demo accounts share one password. To allow them, set DEBUG=True."
+            )
         port = _port("PORT", 8000)
         check_free(port, "PORT", "make run PORT=8080")
         if settings.PERSONA_IS_LOCAL and not settings.PERSONA_API_KEY:
@@ -40,12 +42,13 @@ class Command(BaseCommand):
 
 def check_free(port: int, variable: str, remedy: str) -> None:
     with socket.socket() as attempt:
+        # As gunicorn does: a port that was closed a moment ago is free.
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             attempt.bind(("127.0.0.1", port))
         except OSError as error:
             raise CommandError(
-                f"Port {port} is taken by another program: stop that, or choose another one "
+                f"Port {port} is in use by another program. Stop that, or choose another port "
                 f"with {variable}, such as “{remedy}”."
             ) from error
 
@@ -58,7 +61,7 @@ def _port(variable: str, default: int) -> int:
 
 
 def _password() -> str:
-    """One for all of them, made once and kept where only this account can read it."""
+    """Return the shared password, stored so that only this system account can read it."""
     kept = Path(settings.VAR_DIR, "demo-password")
     if not kept.exists():
         kept.touch(mode=0o600)
@@ -71,6 +74,6 @@ def _make(username: str, first: str, last: str, password: str) -> None:
         username=username, defaults={"first_name": first, "last_name": last}
     )
     user.is_staff = user.is_superuser = username == "admin"
-    if not user.check_password(password):  # setting it anew would end every session
+    if not user.check_password(password):  # setting it again would end every session
         user.set_password(password)
     user.save()

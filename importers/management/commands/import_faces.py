@@ -1,5 +1,4 @@
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -8,55 +7,42 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.datastructures import MultiValueDict
 
-from importers import consent, facelists, images, intake, progress
-from importers.audit import Actor
-from importers.consent import Answers
-from importers.forms import AttestationForm
-from importers.forwarding import cut
-from importers.intake import Taken
+from importers.audit.actors import Actor
+from importers.consent.attestation import Answers, NothingToSend, shown_now
+from importers.forms import attestation_file
+from importers.forwarding import progress, submission
+from importers.intake import drafts
+from importers.intake.files import IncomingFile, Received, receive
+from importers.lists import catalog
 from importers.models import FaceList, Image, Import
-from importers.persona.errors import PersonaError
+from importers.models.workers import worker_is_seen
+from importers.vault.keeping import StorageUnavailable
 
-SOME_LEFT_OUT, NOTHING_SENT = 1, 2
+SOME_REJECTED, NOTHING_SENT = 1, 2
 WAIT_SECONDS = 1
-TEMPLATE = {
-    "lawful_basis": "consent",
-    "jurisdictions": ["us-il", "us-tx"],
-    "purpose": "To recognise people who were confirmed as having committed fraud, for three years.",
-    "consent_from": "2026-01-05",
-    "consent_to": "2026-03-31",
-    "notice_version": "Biometric notice 4.2, 1 December 2025",
-    "image_source": "customer_upload",
-    "evidence_reference": "Case folder FR-2026-014",
-    "adults_only": True,
-    "typed_name": "Maya Okafor",
-    "attested": True,
-}
-KINDS = {str: "text", list: "a list", bool: "true or false"}
 
 
 class Command(BaseCommand):
     help = (
         "Imports face images from files and folders by the same rules as the page. "
-        "Exit 0: all accepted; 1: some left out; 2: nothing sent."
+        "Exit 0: all accepted; 1: some rejected; 2: nothing sent."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
         parser.add_argument("--list", dest="list_id", metavar="lst_…")
-        parser.add_argument("--user", metavar="NAME", help="who imports and attests")
+        parser.add_argument("--user", metavar="NAME", help="account that imports and attests")
         parser.add_argument("--attestation", type=Path, metavar="FILE.json")
         parser.add_argument(
             "--attestation-template", action="store_true", help="print an example of that file"
         )
-        parser.add_argument("--wait", action="store_true", help="until Persona has answered")
+        parser.add_argument("--wait", action="store_true", help="wait for Persona's results")
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["attestation_template"]:
-            self.stdout.write(json.dumps(TEMPLATE, indent=2))
+            self.stdout.write(json.dumps(attestation_file.TEMPLATE, indent=2))
             return
         for name in ("paths", "list_id", "user", "attestation"):
             if not options[name]:
@@ -66,29 +52,30 @@ class Command(BaseCommand):
         answers = _answers(options["attestation"])
         files = list(_files(options["paths"]))
         face_list = _face_list(options["list_id"], actor)
-        draft = intake.open_draft(face_list, actor)
-        taken = [_take(draft, name, path, actor) for name, path in files]
+        draft = drafts.open_draft(face_list, actor)
+        received = [_receive(draft, name, path, actor) for name, path in files]
         _submit(draft, answers, actor)
-        if options["wait"] and not progress.worker_is_seen():
-            self.stderr.write("No worker is running: this waits until “manage.py forward” does.")
+        if options["wait"] and not worker_is_seen():
+            self.stderr.write("No worker is running. Waiting for “manage.py forward”.")
         if options["wait"]:
             _wait(draft)
         self._report(draft, as_json=options["json"])
         if draft.state == Import.State.CANCELED:
             sys.exit(NOTHING_SENT)
-        if any(one.image.state == Image.State.LEFT_OUT for one in taken):
-            sys.exit(SOME_LEFT_OUT)
+        if any(one.image.state == Image.State.LEFT_OUT for one in received):
+            sys.exit(SOME_REJECTED)
 
     def _report(self, draft: Import, *, as_json: bool) -> None:
         outcome = _outcome(draft)
         if as_json:
             self.stdout.write(json.dumps(outcome))
             return
-        for left in outcome["left_out"]:
-            self.stderr.write(f"left out: {left['file']!a}: {left['reason']!a}")
+        # Escaped (!a), so that a hostile file name cannot control the terminal.
+        for rejected in outcome["left_out"]:
+            self.stderr.write(f"rejected: {rejected['file']!a}: {rejected['reason']!a}")
         self.stdout.write(
             f"Import {outcome['import']}: {outcome['state']}, {outcome['accepted']} accepted, "
-            f"{len(outcome['left_out'])} left out."
+            f"{len(outcome['left_out'])} rejected."
         )
 
 
@@ -105,35 +92,22 @@ def _actor(username: str) -> Actor:
 
 def _answers(path: Path) -> Answers:
     try:
-        fields = _fields(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError) as error:
+        form = attestation_file.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise _refusal(
-            f"{path} can't be read as an attestation ({error}). --attestation-template prints "
-            "an example. Nothing was sent."
+            f"{path} is not an attestation ({error}). --attestation-template prints an example. "
+            "Nothing was sent."
         ) from error
-    form = AttestationForm(fields)
     if not form.is_valid():
         wrong = "; ".join(
             f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()
         )
-        raise _refusal(f"The attestation is not complete. {wrong} Nothing was sent.")
+        raise _refusal(f"The attestation is incomplete. {wrong} Nothing was sent.")
     return form.answers()
 
 
-def _fields(given: dict[str, Any]) -> MultiValueDict[str, Any]:
-    """As a form would send them. Raises ValueError for what none could: "no" would be a tick."""
-    for name, value in given.items():
-        if name not in TEMPLATE:
-            raise ValueError(f"there is no field {name!r}")
-        if value is not None and type(value) is not type(TEMPLATE[name]):
-            raise ValueError(f"{name} must be {KINDS[type(TEMPLATE[name])]}")
-    return MultiValueDict(
-        {name: value if isinstance(value, list) else [value] for name, value in given.items()}
-    )
-
-
 def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Every file with its name as the page would give it: folders keep their own name in front."""
+    """Yield each file with the name that the page would give it: its folder's name in front."""
     for path in paths:
         if path.is_dir():
             inside = sorted(found for found in path.rglob("*") if found.is_file())
@@ -141,35 +115,39 @@ def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
         elif path.is_file():
             yield path.name, path
         else:
-            raise _refusal(f"{path} is not there. Nothing was sent.")
+            raise _refusal(f"{path} does not exist. Nothing was sent.")
 
 
 def _face_list(persona_id: str, actor: Actor) -> FaceList:
-    """The list as we know it, else as Persona knows it."""
-    known = facelists.known().filter(persona_id=persona_id).first()
+    """Return the list from our rows, or else from Persona."""
+    known = catalog.known().filter(persona_id=persona_id).first()
     try:
-        found = known or facelists.look_up(persona_id, actor)
-    except facelists.NotAFaceList:
-        raise _refusal(f"{persona_id} is not a list of faces. Nothing was sent.") from None
-    except facelists.Busy:
-        raise _refusal("Our share of Persona's rate limit is used up: try again.") from None
-    except PersonaError as error:
+        found = known or catalog.look_up(persona_id, actor)
+    except catalog.NotAFaceList:
+        raise _refusal(f"{persona_id} is not a face list. Nothing was sent.") from None
+    except catalog.UnknownList:
+        raise _refusal(f"Persona has no list {persona_id}. Nothing was sent.") from None
+    except catalog.NoRequestLeft as none_left:
+        seconds = max(1, round(none_left.wait.total_seconds()))
         raise _refusal(
-            f"The list {persona_id} is not known here, and could not be looked up at Persona "
-            f"({error.words}). Nothing was sent."
-        ) from error
+            f"No request to Persona is possible now. Try again in {seconds} seconds. "
+            "Nothing was sent."
+        ) from None
+    except catalog.Unavailable as unavailable:
+        raise _refusal(
+            f"Consentry does not know the list {persona_id} and could not ask Persona "
+            f"({unavailable.words}). Nothing was sent."
+        ) from unavailable
     if found.archived:
         raise _refusal(f"The list {found} is archived at Persona. Nothing was sent.")
     return found
 
 
-def _take(draft: Import, name: str, path: Path, actor: Actor) -> Taken:
-    kept = f"Nothing was sent; import {draft.pk} is kept as a draft."
+def _receive(draft: Import, name: str, path: Path, actor: Actor) -> Received:
+    kept = f"Nothing was sent. Import {draft.pk} is kept as a draft."
     try:
-        size = os.stat(path).st_size
-        data = path.read_bytes() if size <= images.MOST_BYTES else b""
-        return intake.take(draft, name, data, len(data) or size, actor)
-    except intake.StorageTrouble as error:
+        return receive(draft, IncomingFile(name, path.stat().st_size, path.read_bytes), actor)
+    except StorageUnavailable as error:
         raise _refusal(f"An image could not be stored ({error.__cause__}). {kept}") from error
     except OSError as error:
         raise _refusal(f"{path} could not be read ({error.strerror}). {kept}") from error
@@ -177,9 +155,9 @@ def _take(draft: Import, name: str, path: Path, actor: Actor) -> Taken:
 
 def _submit(draft: Import, answers: Answers, actor: Actor) -> None:
     try:
-        cut.submit(draft, answers, actor, consent.as_it_is(draft))
-    except consent.NothingToSend:
-        intake.discard(draft, actor)
+        submission.submit(draft, answers, actor, shown_now(draft))
+    except NothingToSend:
+        drafts.discard(draft, actor)
     draft.refresh_from_db()
 
 

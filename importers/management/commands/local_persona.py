@@ -77,7 +77,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="NAME[:TIMES]",
-            help="misbehave, the next TIMES requests or always; repeatable",
+            help="misbehave for the next TIMES requests, or always; repeatable",
         )
 
     def handle(self, **options: Any) -> None:
@@ -106,6 +106,7 @@ class Command(BaseCommand):
         except (OSError, OverflowError, sqlite3.Error) as cause:
             if getattr(cause, "errno", None) == errno.EADDRINUSE:
                 raise CommandError(
-                    f"Port {port} is in use: stop what uses it, or choose another with --port."
+                    f"Port {port} is in use. Stop the program that uses it, or choose another port "
+                    "with --port."
                 ) from cause
             raise CommandError(f"Local Persona cannot start: {cause}.") from cause

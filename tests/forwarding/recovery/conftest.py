@@ -8,7 +8,8 @@ import pytest
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers.forwarding.send import send_next
+from importers.forwarding.claims import Leases
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Import
 from importers.persona.client import Client, ImageFile
@@ -44,7 +45,7 @@ def in_doubt(persona: LocalPersona, make_import: Make, settings: Settings) -> Ma
         persona.faults.inject("drop_made" if made else "drop_unmade")
         Batch.objects.update(next_attempt_at=Now() + timedelta(hours=1))
         sent = make_import(first_seed=first_seed)
-        assert send_next(OWNER)
+        assert send_next(Leases(OWNER))
         settings.PERSONA_KEY_LIFE_HOURS = 0
         time_passes()
         return sent

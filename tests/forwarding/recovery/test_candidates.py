@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from importers.forwarding import reconcile
+from importers.forwarding import recovery
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Import
-from importers.persona.answers import Status
+from importers.persona.responses import Status
 from tests.support.batches import persona_importer, the_only
 from tests.support.forwarding import Clock, forward
 from tests.support.recovery import ImportByOthers, is_imported_once, own_importers, recover
 from tests.support.scripted_persona import PENDING, says
 from tests.support.scripted_persona import importers as page_of
+
+pytestmark = pytest.mark.on_both_databases
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -153,4 +155,4 @@ def test_pending_candidate_is_adopted(persona: LocalPersona, in_doubt: Make) -> 
 )
 def test_importer_fits_if_its_counts_can_add_up(values: dict[str, Any], expected: bool) -> None:
     importer = persona_importer(**({"status": Status.READY} | values))
-    assert reconcile.fits(Batch(image_count=3), importer) == expected
+    assert recovery.fits(Batch(image_count=3), importer) == expected

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from importers import audit
-from importers.audit import Actor
-from importers.forwarding.reconcile import NoSuchCandidate, decide
-from importers.forwarding.retry import retry
+from importers.audit import verification
+from importers.audit.actors import Actor
+from importers.forwarding.control import NoSuchCandidate, retry
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, Import
 from tests.support.batches import keys, sends, the_only
+from tests.support.decisions import decide
 from tests.support.forwarding import forward
 from tests.support.recovery import (
     ImportByOthers,
@@ -22,7 +22,7 @@ from tests.support.recovery import (
 
 Make = Callable[..., Import]
 State = Batch.State
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 class TestAmbiguousBatch:
@@ -30,8 +30,8 @@ class TestAmbiguousBatch:
         self, persona: LocalPersona, ambiguous: Batch
     ) -> None:
         assert (ambiguous.state, ambiguous.may_have_arrived) == (State.FAILED, True)
-        assert not ambiguous.look_first
-        assert "can't be told for sure which import" in ambiguous.problem_detail
+        assert not ambiguous.recover_first
+        assert "could not confirm which Persona import" in ambiguous.problem_detail
         assert Import.objects.get().state == Import.State.NEEDS_ATTENTION
         ours, theirs = persona.ledger()
         newest, oldest = ambiguous.candidates
@@ -99,7 +99,7 @@ class TestDecision:
         event = AuditEvent.objects.get(action="batch.decided")
         assert (event.actor, event.object_id) == (actor.user, str(ambiguous.pk))
         assert event.details == {"importer": chosen}
-        assert list(audit.breaks()) == []
+        assert list(verification.find_breaks()) == []
 
     @pytest.mark.parametrize("importer_id", ["mprt_of_someone_else", " ", "mprt_"])
     def test_decision_for_unknown_importer_is_refused(

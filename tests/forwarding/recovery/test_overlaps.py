@@ -9,7 +9,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers.forwarding.send import claim, send_next
+from importers.forwarding.claims import Leases, claim
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Import
 from tests.support.batches import OWNER, keys, lease_runs_out, sends, the_only
@@ -18,7 +19,7 @@ from tests.support.recovery import forward_for_hours, importer_requests, is_impo
 
 Make = Callable[..., Import]
 State = Batch.State
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 @pytest.mark.parametrize(("one_made", "other_made"), [(True, True), (True, False), (False, True)])
@@ -47,7 +48,7 @@ def test_old_batch_being_sent_causes_ambiguity(
         state=State.SENDING,
         idempotency_key=uuid4(),
         lease_until=Now() + timedelta(hours=1),
-        look_first=True,
+        recover_first=True,
         first_sent_at=long_ago,
         tried_until=long_ago if tried_hours_ago else None,
     )
@@ -86,13 +87,13 @@ def test_recovery_makes_no_request_during_a_send(
     Batch.objects.filter(face_import=sent).update(next_attempt_at=Now() + timedelta(seconds=9))
     assert claim("another") == the_only(other)
     time_passes()
-    assert send_next(OWNER)
+    assert send_next(Leases(OWNER))
     batch = the_only(sent)
-    assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
-    assert batch.problem_detail == "Looking for it at Persona."
+    assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
+    assert batch.problem_detail == "Checking with Persona."
     assert batch.problem == "no_answer"
     assert importer_requests(persona) == 0
-    assert not send_next(OWNER)
+    assert not send_next(Leases(OWNER))
     lease_runs_out()
     settings.PERSONA_KEY_LIFE_HOURS = 1
     forward_for_hours()
@@ -105,9 +106,9 @@ def test_recovery_waits_for_an_overlapping_batch(
 ) -> None:
     sent, other = in_doubt(made=True), in_doubt(made=True, first_seed=10)
     settings.PERSONA_KEY_LIFE_HOURS = 1
-    Batch.objects.filter(face_import=sent).update(look_first=True)
+    Batch.objects.filter(face_import=sent).update(recover_first=True)
     Batch.objects.filter(face_import=other).update(next_attempt_at=Now() + timedelta(seconds=9))
-    assert send_next(OWNER)
+    assert send_next(Leases(OWNER))
     assert the_only(sent).state == State.UNKNOWN
     forward_for_hours()
     assert is_imported_once(persona, other)

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from importers import pacing
-from importers.forwarding import reconcile
-from importers.forwarding.send import send_next
+from importers.forwarding import recovery
+from importers.forwarding.claims import Leases
+from importers.forwarding.sending import send_next
+from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Environment, Import
 from tests.support.batches import OWNER, keys, sends, the_only
@@ -22,7 +23,7 @@ from tests.support.recovery import (
 Make = Callable[..., Import]
 State = Batch.State
 INDEX = "GET /importers"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 def test_each_recovery_page_uses_the_budget(
@@ -30,10 +31,10 @@ def test_each_recovery_page_uses_the_budget(
 ) -> None:
     sent = in_doubt(made=True)
     import_by_others(220, seconds_from_now=300)
-    before = pacing.share(Environment.LOCAL).taken
-    assert send_next(OWNER)
+    before = rate_limit.budget(Environment.LOCAL).used
+    assert send_next(Leases(OWNER))
     assert importer_requests(persona) == 3
-    assert pacing.share(Environment.LOCAL).taken - before == 3
+    assert rate_limit.budget(Environment.LOCAL).used - before == 3
     assert own_importers(persona, sent) == [the_only(sent).importer_id]
 
 
@@ -55,7 +56,7 @@ def test_recovery_at_page_limit_decides_nothing(
     monkeypatch: pytest.MonkeyPatch,
     made: bool,
 ) -> None:
-    monkeypatch.setattr(reconcile, "MOST_PAGES", 2)
+    monkeypatch.setattr(recovery, "MAX_PAGES", 2)
     sent = in_doubt(made=made)
     import_by_others(220, seconds_from_now=300)
     recover()
@@ -63,7 +64,7 @@ def test_recovery_at_page_limit_decides_nothing(
     batch = the_only(sent)
     assert (batch.state, batch.problem) == (State.FAILED, "ambiguous")
     assert (batch.may_have_arrived, batch.candidates) == (True, [])
-    assert batch.problem_detail.endswith("not all are shown.")
+    assert batch.problem_detail.endswith("to list them all.")
     assert len(keys(persona)) == 1 + 220
 
 
@@ -73,7 +74,7 @@ def test_recovery_on_the_last_allowed_page_decides(
     import_by_others: ImportByOthers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reconcile, "MOST_PAGES", 2)
+    monkeypatch.setattr(recovery, "MAX_PAGES", 2)
     sent = in_doubt(made=True)
     import_by_others(120, seconds_from_now=300)
     recover()
@@ -86,10 +87,10 @@ def test_recovery_resumes_when_budget_is_free(
     sent = in_doubt(made=True)
     import_by_others(120, seconds_from_now=300)
     share_is_used(146)
-    assert send_next(OWNER)
+    assert send_next(Leases(OWNER))
     assert importer_requests(persona) == 1
     batch = the_only(sent)
-    assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+    assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
     time_passes()
     forward()
     assert is_imported_once(persona, sent)
@@ -110,7 +111,7 @@ def test_failed_recovery_is_repeated(persona: LocalPersona, in_doubt: Make, faul
     recover()
     batch = the_only(sent)
     assert (batch.state, batch.problem) == (State.UNKNOWN, "no_answer")
-    assert (batch.look_first, batch.may_have_arrived) == (True, True)
+    assert (batch.recover_first, batch.may_have_arrived) == (True, True)
     assert batch.idempotency_key == key
     forward()
     assert len(sends(persona)) == 1

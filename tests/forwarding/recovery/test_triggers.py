@@ -8,9 +8,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers import audit
-from importers.forwarding import reconcile
-from importers.forwarding.send import claim, send_next
+from importers.audit import verification
+from importers.forwarding import recovery
+from importers.forwarding.claims import Leases, claim
+from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
 from importers.models import AuditEvent, Batch, Import
 from tests.support.batches import OWNER, Meanwhile, keys, lease_runs_out, sends, the_only
@@ -21,7 +22,7 @@ Make = Callable[..., Import]
 State = Batch.State
 INDEX = "GET /importers"
 MADE = ["bad_gateway_made", "broken_json", "no_id"]
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 class TestRepeatedServerError:
@@ -32,14 +33,14 @@ class TestRepeatedServerError:
         sent = make_import()
         recover(2)
         batch = the_only(sent)
-        assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+        assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
         assert importer_requests(persona) == 0
         recover()
         batch = the_only(sent)
         assert (batch.state, batch.problem) == (State.QUEUED, "not_arrived")
         assert (batch.idempotency_key, batch.first_sent_at) == (None, None)
         assert not batch.may_have_arrived
-        assert not batch.look_first
+        assert not batch.recover_first
         forward()
         first, again, new = keys(persona)
         assert first == again != new
@@ -49,11 +50,11 @@ class TestRepeatedServerError:
         persona.faults.inject("server_error")
         make_import()
         recover()
-        assert send_next(OWNER)
+        assert send_next(Leases(OWNER))
         Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(seconds=59))
-        assert not send_next(OWNER)
+        assert not send_next(Leases(OWNER))
         Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(seconds=1))
-        assert send_next(OWNER)
+        assert send_next(Leases(OWNER))
         assert importer_requests(persona) == 1
 
     @pytest.mark.parametrize("fault", MADE)
@@ -67,7 +68,7 @@ class TestRepeatedServerError:
         assert (batch.state, batch.persona_status) == (State.IMPORTING, "ready")
         assert (batch.problem, batch.problem_detail) == ("", "")
         assert batch.accepted_at
-        assert not batch.look_first
+        assert not batch.recover_first
         forward()
         assert len(sends(persona)) == 2
         assert len(set(keys(persona))) == 1
@@ -88,7 +89,7 @@ class TestRepeatedServerError:
             ("batch.queued", "not_arrived"),
             ("batch.accepted", None),
         ]
-        assert list(audit.breaks()) == []
+        assert list(verification.find_breaks()) == []
 
 
 class TestConflict:
@@ -99,10 +100,18 @@ class TestConflict:
         sent = make_import()
         recover()
         batch = the_only(sent)
-        assert (batch.state, batch.problem, batch.look_first) == (State.UNKNOWN, "conflict", True)
+        assert (batch.state, batch.problem, batch.recover_first) == (
+            State.UNKNOWN,
+            "conflict",
+            True,
+        )
         recover()
         batch = the_only(sent)
-        assert (batch.state, batch.problem, batch.look_first) == (State.UNKNOWN, "conflict", False)
+        assert (batch.state, batch.problem, batch.recover_first) == (
+            State.UNKNOWN,
+            "conflict",
+            False,
+        )
         forward()
         assert keys(persona) == [str(batch.idempotency_key)] * 2
         assert is_imported_once(persona, sent)
@@ -138,11 +147,11 @@ class TestRequestInFlight:
         def another_worker_sends_it() -> None:
             meanwhile.does = lambda: None
             lease_runs_out()
-            assert send_next("another")
+            assert send_next(Leases("another"))
 
         persona.faults.inject(fault, where=IMPORT, seconds=1)
         meanwhile.does = another_worker_sends_it
-        send_next("the slow one")
+        send_next(Leases("the slow one"))
         assert sends(persona)[1].status == 409
         time_passes()
         forward()
@@ -164,9 +173,9 @@ class TestRequestInFlight:
 
         persona.faults.inject("slow", where=INDEX)
         meanwhile.does = another_send_starts
-        assert send_next(OWNER)
+        assert send_next(Leases(OWNER))
         batch = the_only(sent)
-        assert (batch.state, batch.look_first) == (State.UNKNOWN, True)
+        assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
         assert batch.importer_id == ""
 
 
@@ -209,7 +218,7 @@ class TestExpiredKey:
         if made:
             persona.faults.inject("drop_made")
             Batch.objects.update(state=State.QUEUED)
-            send_next("the same worker")
+            send_next(Leases("the same worker"))
             Batch.objects.update(state=State.SENDING, lease_until=Now(), may_have_arrived=False)
         else:
             lease_runs_out()
@@ -224,4 +233,4 @@ class TestExpiredKey:
 @pytest.mark.django_db
 def test_recovery_refuses_an_unsent_batch(make_import: Make) -> None:
     with pytest.raises(ValueError, match="never sent"):
-        reconcile.look(the_only(make_import()))
+        recovery.find(the_only(make_import()))

@@ -1,0 +1,52 @@
+"""Sign-in: only administrators create accounts, and the audit trail records each attempt."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.core.exceptions import ValidationError
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import Actor, nobody
+
+
+class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the library has no types
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:  # the throttle refused the attempt (ACCOUNT_RATE_LIMITS)
+            trail.append(nobody(_address(request)), Action.PERSON_THROTTLED)
+            raise
+
+
+@receiver(user_logged_in)
+def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
+    trail.append(_actor(request, user), Action.PERSON_SIGNED_IN, user)
+
+
+@receiver(user_logged_out)
+def record_sign_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+    if user is not None:
+        trail.append(_actor(request, user), Action.PERSON_SIGNED_OUT, user)
+
+
+@receiver(user_login_failed)
+def record_refused_sign_in(credentials: dict[str, Any], request: HttpRequest, **_: Any) -> None:
+    """Record the name only if an account has it: any other may be a mistyped password."""
+    tried = User.objects.filter(username__iexact=credentials.get("username", "")).first()
+    trail.append(nobody(_address(request)), Action.PERSON_REFUSED, tried)
+
+
+def _actor(request: HttpRequest, user: User) -> Actor:
+    return Actor.of_user(user, address=_address(request), sign_in_method="")
+
+
+def _address(request: HttpRequest | None) -> str:
+    return get_adapter().get_client_ip(request) if request else ""

@@ -1,0 +1,42 @@
+"""The actions that the audit trail records: stable codes that name an object and an act."""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    PERSON_SIGNED_IN = "person.signed_in"
+    PERSON_SIGNED_OUT = "person.signed_out"
+    PERSON_REFUSED = "person.refused"
+    PERSON_THROTTLED = "person.throttled"
+
+    LISTS_SYNCED = "lists.synced"
+    LIST_ADDED = "list.added"
+
+    IMPORT_DRAFTED = "import.drafted"
+    IMPORT_LIST_CHANGED = "import.list_changed"
+    IMPORT_DISCARDED = "import.discarded"
+    IMPORT_ATTESTED = "import.attested"
+    IMPORT_SENT = "import.sent"
+    IMPORT_RETRIED = "import.retried"
+    IMPORT_COMPLETED = "import.completed"
+    IMPORT_NEEDS_ATTENTION = "import.needs_attention"
+    IMPORT_CANCELED = "import.canceled"
+    IMPORTS_EXPORTED = "imports.exported"
+
+    IMAGE_ACCEPTED = "image.accepted"
+    IMAGE_REJECTED = "image.left_out"
+    IMAGE_REMOVED = "image.removed"
+    REJECTED_CLEARED = "left_out.cleared"
+    FACE_VIEWED = "face.viewed"
+
+    BATCH_QUEUED = "batch.queued"
+    BATCH_IN_DOUBT = "batch.unknown"
+    BATCH_ACCEPTED = "batch.accepted"
+    BATCH_DONE = "batch.done"
+    BATCH_ERRORED = "batch.errored"
+    BATCH_FAILED = "batch.failed"
+    BATCH_DECIDED = "batch.decided"
+
+    SENDING_PAUSED = "forwarding.paused"
+    SENDING_RESUMED = "forwarding.resumed"
+    DATABASE_RESTORED = "database.restored"

@@ -1,0 +1,59 @@
+"""The audit trail, and the only way to write to it.
+
+Each row's hash is the SHA-256 of its own fields and of the hash before it, so a changed, removed
+or inserted row breaks every hash after it. The head keeps the length and the last hash, so rows
+cut off at the end are noticed too. Anyone who can rewrite the whole table and the head can forge
+the chain; only a copy of the head kept elsewhere reveals that.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import models, transaction
+
+from importers.audit.actions import Action
+from importers.audit.actors import Actor
+from importers.models import AuditEvent, AuditHead
+
+FIELDS = (
+    *("pk", "at", "actor_id", "actor_name", "address", "action"),
+    *("object_type", "object_id", "details", "previous_hash"),
+)
+
+
+def append(
+    actor: Actor, action: Action, subject: models.Model | None = None, **details: Any
+) -> None:
+    """Write one row in the transaction of the act that it records.
+
+    Call it last in that transaction: it holds the end of the chain until the commit. `details`
+    must hold no personal data of subjects, since no row can ever be erased.
+    """
+    with transaction.atomic():
+        head, _ = AuditHead.objects.select_for_update().get_or_create(pk=1)
+        event = AuditEvent(
+            pk=head.length + 1,
+            at=datetime.now(UTC),
+            actor=actor.user,
+            actor_name=actor.name,
+            address=actor.address,
+            action=action,
+            object_type=subject._meta.model_name or "" if subject else "",
+            object_id=str(subject.pk) if subject else "",
+            details=details,
+            previous_hash=head.hash,
+        )
+        event.hash = hash_of(event)
+        event.save(force_insert=True)
+        AuditHead.objects.filter(pk=1).update(length=event.pk, hash=event.hash)
+
+
+def hash_of(event: AuditEvent) -> str:
+    """Return the SHA-256 that the row must have, in lower-case hexadecimal."""
+    values = {field: getattr(event, field) for field in FIELDS}
+    # The database may return the moment in another time zone than it was written in.
+    values["at"] = event.at.astimezone(UTC).isoformat(timespec="microseconds")
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

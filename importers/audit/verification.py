@@ -1,0 +1,31 @@
+"""Checking the audit trail's chain from its first row to its head."""
+
+from collections.abc import Iterator
+
+from importers.audit.trail import hash_of
+from importers.models import AuditEvent, AuditHead
+
+
+def find_breaks() -> Iterator[str]:
+    """Check the whole chain and yield a sentence for each break. Rows may be added meanwhile."""
+    previous, length = "0" * 64, 0
+    head = _head()  # read first: rows that are added from now on come after it
+    fits = (head.length, head.hash) == (length, previous)
+    for event in AuditEvent.objects.order_by("pk").iterator():
+        length += 1
+        if event.pk != length:
+            yield f"Row {length} is missing: the next one is row {event.pk}."
+            length = event.pk
+        if event.previous_hash != previous:
+            yield f"Row {event.pk} does not follow the row before it."
+        if event.hash != hash_of(event):
+            yield f"Row {event.pk} ({event.action}) was changed after it was written."
+        previous = event.hash
+        if event.pk == head.length:
+            fits = event.hash == head.hash
+    if not fits or _head().length < length:
+        yield f"The chain, which ends at row {length}, does not match its head (row {head.length})."
+
+
+def _head() -> AuditHead:
+    return AuditHead.objects.filter(pk=1).first() or AuditHead()

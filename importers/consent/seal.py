@@ -1,0 +1,71 @@
+"""The seal: one hash over an attestation, so that no answer and no image can change unnoticed.
+
+Each version of the seal names its fields, so a column that is added later does not break existing
+seals. To seal a new column, add a version; never change one that exists.
+"""
+
+import hashlib
+import json
+from datetime import UTC, date, datetime
+
+from importers.consent import manifest
+from importers.models import Attestation
+
+VERSION = 1
+FIELDS = {
+    1: (
+        *("face_import_id", "statement_version", "statement_text", "lawful_basis"),
+        *("jurisdictions", "purpose", "consent_from", "consent_to", "notice_version"),
+        *("image_source", "adults_only", "evidence_reference", "manifest_version"),
+        *("manifest_sha256", "image_count", "list_persona_id", "list_name", "typed_name"),
+        *("signed_by_id", "signed_by_username", "signed_at", "signed_from", "sign_in_method"),
+        "seal_version",
+    ),
+}
+
+
+class SealBroken(Exception):
+    """What would be sent differs from what was sealed; `reason` says where."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def compute(attestation: Attestation) -> str:
+    """Return the SHA-256 over the fields that the attestation's `seal_version` names.
+
+    Raises SealBroken for a version that does not exist.
+    """
+    fields = FIELDS.get(attestation.seal_version)
+    if fields is None:
+        raise SealBroken(f"The seal has the unknown version {attestation.seal_version}.")
+    values = {name: getattr(attestation, name) for name in fields}
+    # One canonical form, so that the same answers have the same hash at any time.
+    canonical = json.dumps(
+        values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def check(attestation: Attestation) -> None:
+    """Raise SealBroken unless the attestation, list and images are those that were sealed."""
+    face_import = attestation.face_import
+    if attestation.seal != compute(attestation):
+        raise SealBroken("The attestation was changed after it was sealed.")
+    if attestation.list_persona_id != face_import.face_list.persona_id:
+        raise SealBroken("The import goes to a list other than the one that was attested.")
+    try:
+        images = manifest.lines(face_import, attestation.manifest_version)
+    except manifest.UnknownVersion as unknown:
+        raise SealBroken(f"The manifest has version {unknown}, which is not known.") from unknown
+    if attestation.manifest_sha256 != manifest.digest(images):
+        raise SealBroken("The import's images are not those that were attested.")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"An attestation cannot hold a {type(value).__name__}.")

@@ -1,0 +1,36 @@
+"""Batching: which images are sent together."""
+
+from collections.abc import Iterable
+
+from django.conf import settings
+
+from importers.models import Batch, Image, Import
+
+
+def sizes(byte_sizes: Iterable[int]) -> list[int]:
+    """Return how many images each request carries, in order.
+
+    No request has more than BATCH_MAX_IMAGES images or BATCH_MAX_BYTES bytes.
+    """
+    requests: list[int] = []
+    room = 0
+    for byte_size in byte_sizes:
+        if not requests or requests[-1] == settings.BATCH_MAX_IMAGES or byte_size > room:
+            requests.append(0)
+            room = settings.BATCH_MAX_BYTES
+        requests[-1] += 1
+        room -= byte_size
+    return requests
+
+
+def cut(sealed: Import) -> list[int]:
+    """Cut a sealed import into batches, and return their sizes."""
+    accepted = sealed.files.filter(state=Image.State.ACCEPTED).order_by("pk")
+    # The same sizes in the same order as in the preview that the person saw.
+    rows = list(accepted.values_list("pk", "byte_size"))
+    cuts = sizes(byte_size for _, byte_size in rows)
+    ids = iter([pk for pk, _ in rows])
+    for number, size in enumerate(cuts, start=1):
+        batch = Batch.objects.create(face_import=sealed, number=number, image_count=size)
+        Image.objects.filter(pk__in=[next(ids) for _ in range(size)]).update(batch=batch)
+    return cuts

@@ -1,0 +1,76 @@
+"""Claims: a worker leases a batch for as long as it works on it.
+
+The claim and the key that the batch is sent under are committed before anything is sent. If the
+worker dies, the row stays `sending`; once its lease has expired, another worker sends the same
+bytes under the same key.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from importers.gateway import environments
+from importers.models import Batch
+from importers.models.clock import from_now
+
+State = Batch.State
+
+
+def lease_time() -> timedelta:
+    return timedelta(seconds=settings.BATCH_LEASE_SECONDS)
+
+
+class Leases:
+    """The leases of one worker process, named `owner`."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self._in_hand: set[int] = set()
+
+    @contextmanager
+    def holding(self, batch: Batch) -> Iterator[None]:
+        """Keep the batch's lease alive inside the block."""
+        self._in_hand.add(batch.pk)
+        try:
+            yield
+        finally:
+            self._in_hand.discard(batch.pk)
+
+    def renew(self) -> None:
+        """Renew the leases of the batches in hand. Call it well before a lease expires.
+
+        A batch dropped in a database outage is not renewed, so another worker can claim it.
+        """
+        mine = Batch.objects.filter(state=State.SENDING, lease_owner=self.owner)
+        mine.filter(pk__in=list(self._in_hand)).update(lease_until=from_now(lease_time()))
+
+
+def claim(owner: str) -> Batch | None:
+    """Lease the batch that is due first. Return None if there is none to claim."""
+    with transaction.atomic():
+        due = Batch.objects.of_environment(environments.current()).due()
+        # SQLite has no row locks and needs none: this transaction holds its only write lock.
+        if connection.features.has_select_for_update_skip_locked:
+            due = due.select_for_update(skip_locked=True, of=("self",))
+        batch = due.first()
+        if batch is None:
+            return None
+        recovers = batch.recover_first or not key_lives(batch)
+        if not batch.lend(owner, from_now(lease_time()), recovers=recovers):
+            return None
+        return Batch.objects.select_related("face_import__face_list").get(pk=batch.pk)
+
+
+def key_lives(batch: Batch) -> bool:
+    """Return False if Persona may have forgotten the key of a batch that may have arrived."""
+    # A send that starts within the key's life must also arrive within it.
+    longest_send = timedelta(seconds=2 * settings.PERSONA_TIMEOUT_SECONDS + 30)
+    life = timedelta(hours=settings.PERSONA_KEY_LIFE_HOURS) - longest_send
+    # A batch in `sending` is in a worker's hand, or was left by one that died in the middle.
+    if not (batch.may_have_arrived or batch.state == State.SENDING):
+        return True
+    return not Batch.objects.filter(pk=batch.pk, first_sent_at__lt=Now() - life).exists()

@@ -1,0 +1,127 @@
+"""Progress: how far an import is, from our rows alone, and what stops it."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.core.paginator import Page, Paginator
+
+from importers.forwarding import estimate
+from importers.forwarding.estimate import TimeLeft
+from importers.forwarding.notices import Notice, notices_of
+from importers.gateway import rate_limit
+from importers.gateway.rate_limit import Budget
+from importers.models import Batch, Import
+
+State = Batch.State
+BATCHES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    face_import: Import
+    batches: list[Batch]
+    notices: list[Notice]
+    page_number: str | None = None
+
+    @cached_property
+    def shown_batches(self) -> Page[Batch]:
+        """A page of the batches: first those in trouble, then those in progress, then the rest."""
+        urgency = sorted(self.batches, key=_urgency)
+        return Paginator(urgency, BATCHES_SHOWN).get_page(self.page_number)
+
+    @property
+    def image_count(self) -> int:
+        return sum(batch.image_count for batch in self.batches)
+
+    @property
+    def can_be_retried(self) -> bool:
+        return any(batch.can_be_retried for batch in self.batches)
+
+    @property
+    def batch_count(self) -> int:
+        return len(self.batches)
+
+    @property
+    def ended_count(self) -> int:
+        return sum(batch.state in Batch.FINAL for batch in self.batches)
+
+    @property
+    def unsent_count(self) -> int:
+        """Batches that can be canceled: Persona has none of their images."""
+        return sum(
+            batch.state in Batch.CANCELABLE and not batch.may_have_arrived for batch in self.batches
+        )
+
+    @property
+    def sent_count(self) -> int:
+        """Images of the batches that Persona has answered with an importer."""
+        return sum(batch.image_count for batch in self.batches if batch.importer_id)
+
+    @property
+    def successful_count(self) -> int:
+        return sum(batch.successful_count or 0 for batch in self.batches)
+
+    @property
+    def duplicate_count(self) -> int:
+        return sum(batch.duplicate_count or 0 for batch in self.batches)
+
+    @property
+    def error_count(self) -> int:
+        return sum(batch.error_count or 0 for batch in self.batches)
+
+    @property
+    def awaiting_count(self) -> int:
+        """Images that are still to be sent, or for which Persona has reported no result yet."""
+        reported = self.successful_count + self.duplicate_count + self.error_count
+        canceled = sum(b.image_count for b in self.batches if b.state == State.CANCELED)
+        return max(self.image_count - canceled - reported, 0)
+
+    @property
+    def announcement(self) -> str:
+        """For a screen reader: changes only when a batch has ended."""
+        return (
+            f"{self.ended_count} of {self.batch_count} batches finished. "
+            f"{self.successful_count} successful, {self.duplicate_count} duplicate, "
+            f"{self.error_count} error."
+        )
+
+    @cached_property
+    def budget(self) -> Budget:
+        return rate_limit.budget(self.face_import.face_list.environment)
+
+    @property
+    def time_left(self) -> TimeLeft | None:
+        """None if no honest estimate is possible, for example while something stops the import."""
+        if self.notices:
+            return None
+        environment = self.face_import.face_list.environment
+        return estimate.time_left(environment, self.batches, self.budget)
+
+    @cached_property
+    def version(self) -> str:
+        """A hash that changes with anything on the page except the budget and the time left."""
+        shown = [
+            (row.state, row.persona_status, row.importer_id, row.attempts, row.problem_detail)
+            + (row.successful_count, row.duplicate_count, row.error_count, row.is_overdue)
+            for row in self.batches
+        ]
+        whole = repr((self.face_import.state, shown, self.notices, self.shown_batches.number))
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def of_import(face_import: Import, page_number: str | None = None) -> Progress:
+    batches = list(face_import.batches.order_by("number"))
+    notices = notices_of(face_import) if face_import.is_unfinished else []
+    progress = Progress(face_import, batches, notices, page_number)
+    # The import's label depends on it: "Completed" or "Completed with errors".
+    face_import.error_count = progress.error_count
+    return progress
+
+
+def _urgency(batch: Batch) -> tuple[int, int]:
+    if batch.state in Batch.TROUBLED or batch.is_overdue:
+        return 0, batch.number
+    if batch.state not in Batch.FINAL and batch.state != State.QUEUED:
+        return 1, batch.number
+    return 2, batch.number

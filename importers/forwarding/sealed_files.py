@@ -1,0 +1,40 @@
+"""Sealed files: the exact bytes that are sent, each checked against what was attested."""
+
+from importers.consent import seal
+from importers.consent.seal import SealBroken
+from importers.imaging.inspection import digest
+from importers.models import Batch, Image
+from importers.persona.client import ImageFile
+from importers.vault import keeping
+
+
+class Unreadable(Exception):
+    """An image cannot be read from storage now, or (`missing`) is no longer there."""
+
+    def __init__(self, sentence: str, *, missing: bool = False) -> None:
+        super().__init__(sentence)
+        self.missing = missing
+
+
+def read(batch: Batch) -> list[ImageFile]:
+    """Return the batch's files, each of them as attested. Raises SealBroken or Unreadable."""
+    seal.check(batch.face_import.attestation)
+    # The order is part of the bytes, which a retry under the same key must repeat exactly.
+    images = list(batch.images.order_by("pk"))
+    if len(images) != batch.image_count:
+        raise SealBroken("The batch does not hold the images that it was cut with.")
+    return [_read_one(image) for image in images]
+
+
+def _read_one(image: Image) -> ImageFile:
+    try:
+        data = keeping.read(image)
+    except FileNotFoundError as error:
+        raise Unreadable(f"Image {image.key} is no longer in storage.", missing=True) from error
+    except OSError as error:
+        raise Unreadable(f"Image {image.key} cannot be read from storage now.") from error
+    if digest(data) != image.sha256:
+        raise SealBroken(f"Image {image.key} is not the one that was attested.")
+    # Neutral, because an original name often holds a person's name.
+    extension = image.storage_key.rpartition(".")[2]
+    return ImageFile(f"{image.key}.{extension}", image.content_type, data)

@@ -1,0 +1,51 @@
+"""Drafts: an import while its images may still change."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import Actor
+from importers.models import FaceList, Import
+from importers.vault import sweeping
+
+
+class NotADraft(Exception):
+    """The import was sealed or discarded in the meantime: its images can no longer change."""
+
+
+def open_draft(face_list: FaceList, actor: Actor) -> Import:
+    with transaction.atomic():
+        draft = Import.objects.create(face_list=face_list, created_by=actor.person)
+        trail.append(actor, Action.IMPORT_DRAFTED, draft, list=face_list.persona_id)
+    return draft
+
+
+def change_list(draft: Import, face_list: FaceList, actor: Actor) -> None:
+    """Raises NotADraft."""
+    with locked(draft):
+        Import.objects.filter(pk=draft.pk).update(face_list=face_list)
+        trail.append(actor, Action.IMPORT_LIST_CHANGED, draft, list=face_list.persona_id)
+
+
+def discard(draft: Import, actor: Actor) -> None:
+    """Cancel a draft and destroy its images; the rows and hashes remain. Raises NotADraft."""
+    with locked(draft):
+        stored = draft.files.filter(destroyed_at=None).exclude(storage_key="")
+        count = stored.update(storage_key="", destroyed_at=datetime.now(UTC))
+        draft.move(Import.State.CANCELED, of=(Import.State.DRAFT,))
+        trail.append(actor, Action.IMPORT_DISCARDED, draft, destroyed=count)
+    sweeping.sweep(draft)  # after the commit, when no row names the bytes any longer
+
+
+@contextmanager
+def locked(draft: Import) -> Iterator[None]:
+    """A transaction in which the import is a draft and stays one. Raises NotADraft."""
+    with transaction.atomic():
+        rows = Import.objects.select_for_update().filter(pk=draft.pk, state=Import.State.DRAFT)
+        if rows.first() is None:
+            raise NotADraft
+        yield

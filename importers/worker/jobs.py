@@ -1,0 +1,80 @@
+"""Jobs: the work of a worker, some of it on a schedule."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db.models.functions import Now
+
+from importers.audit.actors import WORKER
+from importers.forwarding.claims import Leases
+from importers.forwarding.polling import poll
+from importers.forwarding.sending import send_next
+from importers.gateway import environments
+from importers.lists import catalog
+from importers.models import Batch, Worker
+from importers.models.batches import BatchQuerySet
+from importers.vault import sweeping
+
+log = logging.getLogger(__name__)
+SWEEP_EVERY_SECONDS = 3600
+FORGOTTEN_AFTER = timedelta(days=1)
+
+
+def step(leases: Leases) -> bool:
+    """Send one batch and poll once. Return False if there was nothing to do."""
+    sent = send_next(leases)
+    polled = poll()
+    return sent or polled
+
+
+def is_drained() -> bool:
+    """Return True if every batch of the current environment has ended."""
+    return not _unended().exists()
+
+
+def sign_off(owner: str) -> None:
+    """Remove a worker that ends, and log what it leaves, so that an early end is noticed."""
+    Worker.objects.filter(name=owner).delete()
+    if left := _unended().count():
+        log.warning("the worker ends with %s batches unfinished", left)
+    else:
+        log.info("the worker ends: every batch has finished")
+
+
+def watch(stop: threading.Event, until: Callable[[], bool]) -> bool:
+    """Poll, sync the lists when that is due, and set `stop` once `until` holds."""
+    polled = poll()
+    if catalog.sync_is_due():
+        sync_lists()
+    if until():
+        stop.set()
+    return polled
+
+
+def sync_lists() -> None:
+    try:
+        catalog.sync(WORKER)
+    except catalog.Unavailable as unavailable:
+        log.info("lists not synced: %s", unavailable)
+        catalog.postpone_sync()
+
+
+def sweep(stop: threading.Event) -> bool:
+    """Remove stored bytes that no row names, then wait until the next sweep is due."""
+    try:
+        sweeping.sweep_recent()
+    except OSError as error:
+        log.warning("leftover files could not be swept: %s", type(error).__name__)
+    stop.wait(SWEEP_EVERY_SECONDS)
+    return True
+
+
+def report_alive(owner: str) -> None:
+    Worker.objects.update_or_create(name=owner, defaults={"seen_at": Now()})
+    Worker.objects.filter(seen_at__lt=Now() - FORGOTTEN_AFTER).delete()
+
+
+def _unended() -> BatchQuerySet:
+    return Batch.objects.of_environment(environments.current()).unended()

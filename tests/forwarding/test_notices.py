@@ -1,0 +1,33 @@
+"""What the pages say about a stop of all sending."""
+
+import pytest
+from django.test import Client
+
+from importers.forwarding.notices import gateway_notices
+from importers.models import Gateway, Level, Problem
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("problem", "level"),
+    [
+        (Problem.KEY_REFUSED, Level.ERROR),
+        (Problem.UNREACHABLE, Level.ERROR),
+        (Problem.RATE_LIMITED, Level.WARNING),
+    ],
+)
+def test_each_gateway_problem_has_its_notice(problem: Problem, level: Level) -> None:
+    Gateway.objects.create(environment="local", problem=problem, problem_detail="Words.")
+    (notice,) = gateway_notices()
+    assert (notice.code, notice.level) == (problem, level)
+    assert "Sending stopped. Words. Everything accepted is kept" in notice.sentence
+    assert notice.remedy
+
+
+def test_unknown_gateway_problem_breaks_no_page(signed_in: Client) -> None:
+    """A newer version may have written it before it was rolled back."""
+    Gateway.objects.create(environment="local", problem="from_the_future")
+    response = signed_in.get("/")
+    assert response.status_code == 200
+    assert 'data-code="from_the_future"' in response.content.decode()
