@@ -26,9 +26,13 @@ class Progress:
 
     @cached_property
     def shown_batches(self) -> Page[Batch]:
-        """A page of the batches: first those in trouble, then those in progress, then the rest."""
-        urgency = sorted(self.batches, key=_urgency)
-        return Paginator(urgency, BATCHES_SHOWN).get_page(self.page_number)
+        """A page of the batches: first those in trouble, then those in progress, then the rest.
+
+        While all of them fit on a page they keep their order, so that no row moves.
+        """
+        fit = self.batch_count <= BATCHES_SHOWN
+        shown = self.batches if fit else sorted(self.batches, key=_urgency)
+        return Paginator(shown, BATCHES_SHOWN).get_page(self.page_number)
 
     @property
     def image_count(self) -> int:

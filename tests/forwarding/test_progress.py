@@ -46,6 +46,12 @@ def test_batches_in_trouble_are_shown_first(make_batches: MakeBatches) -> None:
     assert shown(make_batches(60, others))[:4] == [30, 44, 7, 1]
 
 
+def test_batches_that_fit_on_a_page_keep_their_order(make_batches: MakeBatches) -> None:
+    others = {1: State.DONE, 3: State.FAILED}
+    count = progress.BATCHES_SHOWN
+    assert shown(make_batches(count, others)) == list(range(1, count + 1))
+
+
 def test_thousands_of_batches_come_a_page_at_a_time(make_batches: MakeBatches) -> None:
     face_import = make_batches(2000)
     assert len(shown(face_import)) == progress.BATCHES_SHOWN
