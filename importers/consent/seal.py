@@ -25,7 +25,7 @@ FIELDS = {
 
 
 class SealBroken(Exception):
-    """What would be sent differs from what was sealed; `reason` says where."""
+    """The import differs from what was sealed; `reason` says where."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""What a person can do: pause and resume, cancel what is not sent yet, retry."""
+"""A person's controls: pause and resume, cancel unsent batches, retry."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the pages say about a stop of all sending."""
+"""The notices about a stop of all sending."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""What an import's page shows of its batches."""
+"""The progress that an import's page shows."""
 
 from collections.abc import Callable
 

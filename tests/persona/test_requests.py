@@ -1,4 +1,4 @@
-"""What the client sends: its bytes, its headers, its path."""
+"""The client's requests: bytes, headers, path."""
 
 from pathlib import Path
 

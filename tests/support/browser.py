@@ -1,4 +1,4 @@
-"""What a person does on the page of a draft, in Playwright's words."""
+"""A person's steps on the page of a draft, in Playwright."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an installed product and Local Persona must agree on once every batch has ended."""
+"""The agreement of an installed product and Local Persona once every batch has ended."""
 
 from bisect import bisect_left
 from uuid import UUID
