@@ -44,7 +44,9 @@ def batch_of(face_import: Import, number: int) -> Batch:
 
 def visible_image(request: HttpRequest, key: UUID) -> Image:
     """Return the accepted image, or raise 404 if this person has no right to see that face."""
-    rows = Image.objects.filter(state=Image.State.ACCEPTED, destroyed_at=None)
+    rows = Image.objects.filter(
+        state=Image.State.ACCEPTED, destroyed_at=None, face_import__in=imports(request)
+    )
     return get_object_or_404(rows.select_related("face_import"), key=key)
 
 
