@@ -169,6 +169,7 @@ class TestReading:
         assert catalog.sync_is_due()
         catalog.postpone_sync()
         assert not catalog.sync_is_due()
+        assert environments.gateway().lists_synced_at is None, "no sync has succeeded"
 
     def test_reading_finds_within_a_minute_that_persona_is_back(
         self, persona: LocalPersona, actor: Actor
