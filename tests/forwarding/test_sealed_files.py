@@ -101,6 +101,22 @@ class TestBrokenSeal:
         sent.refresh_from_db()
         assert sent.state == Import.State.NEEDS_ATTENTION
 
+    def test_image_of_another_import_is_not_sent(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        make_draft: Make,
+        known_list: FaceList,
+    ) -> None:
+        """It replaces an attested one, so that the number of images fits."""
+        sent = make_import(known_list, images=1)
+        unsigned = make_draft(known_list, 1, first_seed=50).files.get()
+        sent.files.update(batch=None)
+        Image.objects.filter(pk=unsigned.pk).update(batch=the_only(sent))
+        forward()
+        assert sends(persona) == []
+        assert (the_only(sent).state, the_only(sent).problem) == (State.FAILED, "seal_broken")
+
     @pytest.mark.parametrize(
         ("tampering", "reason"),
         [
