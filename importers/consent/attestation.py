@@ -104,6 +104,7 @@ def _unsealed(
         manifest_version=manifest.VERSION,
         manifest_sha256=manifest.digest(images),
         image_count=len(images),
+        environment=draft.face_list.environment,
         list_persona_id=draft.face_list.persona_id,
         list_name=draft.face_list.name,
         signed_by=actor.person,

@@ -6,10 +6,12 @@ seals. To seal a new column, add a version; never change one that exists.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+from importers.audit.actions import Action
 from importers.consent import manifest
-from importers.models import Attestation
+from importers.models import Attestation, AuditEvent
 
 VERSION = 1
 FIELDS = {
@@ -17,9 +19,9 @@ FIELDS = {
         *("face_import_id", "statement_version", "statement_text", "lawful_basis"),
         *("jurisdictions", "purpose", "consent_from", "consent_to", "notice_version"),
         *("image_source", "adults_only", "evidence_reference", "manifest_version"),
-        *("manifest_sha256", "image_count", "list_persona_id", "list_name", "typed_name"),
-        *("signed_by_id", "signed_by_username", "signed_at", "signed_from", "sign_in_method"),
-        "seal_version",
+        *("manifest_sha256", "image_count", "environment", "list_persona_id", "list_name"),
+        *("typed_name", "signed_by_id", "signed_by_username", "signed_at", "signed_from"),
+        *("sign_in_method", "seal_version"),
     ),
 }
 
@@ -50,10 +52,10 @@ def compute(attestation: Attestation) -> str:
 
 def check(attestation: Attestation) -> None:
     """Raise SealBroken unless the attestation, list and images are those that were sealed."""
+    check_record(attestation)
     face_import = attestation.face_import
-    if attestation.seal != compute(attestation):
-        raise SealBroken("The attestation was changed after it was sealed.")
-    if attestation.list_persona_id != face_import.face_list.persona_id:
+    to = face_import.face_list
+    if (attestation.environment, attestation.list_persona_id) != (to.environment, to.persona_id):
         raise SealBroken("The import goes to a list other than the one that was attested.")
     try:
         images = manifest.lines(face_import, attestation.manifest_version)
@@ -61,6 +63,38 @@ def check(attestation: Attestation) -> None:
         raise SealBroken(f"The manifest has version {unknown}, which is not known.") from unknown
     if attestation.manifest_sha256 != manifest.digest(images):
         raise SealBroken("The import's images are not those that were attested.")
+
+
+def check_record(attestation: Attestation) -> None:
+    """Raise SealBroken unless the attestation fits its seal, and the audit trail holds that seal.
+
+    The seal has no key, so whoever can write to the database can compute another one. They cannot
+    change the trail's row unnoticed, because every later row depends on it.
+    """
+    if attestation.seal != compute(attestation):
+        raise SealBroken("The attestation was changed after it was sealed.")
+    record = AuditEvent.objects.filter(
+        object_type="import",
+        object_id=str(attestation.face_import_id),
+        action=Action.IMPORT_ATTESTED,
+    ).last()
+    if record is None or record.details.get("seal") != attestation.seal:
+        raise SealBroken("The audit trail does not hold this seal.")
+
+
+def find_breaks() -> Iterator[str]:
+    """Yield a sentence for each attestation that differs from its seal or from the trail."""
+    missing = set(
+        AuditEvent.objects.filter(action=Action.IMPORT_ATTESTED).values_list("object_id", flat=True)
+    )
+    for attestation in Attestation.objects.order_by("pk").iterator():
+        missing.discard(str(attestation.pk))
+        try:
+            check_record(attestation)
+        except SealBroken as broken:
+            yield f"Import {attestation.pk}: {broken.reason}"
+    for import_id in sorted(missing, key=int):
+        yield f"Import {import_id}: The attestation is missing."
 
 
 def _plain(value: object) -> str:

