@@ -141,28 +141,37 @@ class Client:
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, Mapping[str, str], bytes]:
         deadline = time.monotonic() + self._timeout_seconds
+        sent = _Body(body, deadline) if body else None
         try:
             with self._session.request(
                 method,
                 self._base_url + path,
-                data=_Body(body, deadline) if body else None,
+                data=sent,
                 headers=headers,
                 timeout=(CONNECT_TIMEOUT_SECONDS, self._timeout_seconds),
                 allow_redirects=False,
                 stream=True,  # so that our own deadline and size limit apply to the body
             ) as response:
                 return response.status_code, response.headers, _read_until(response, deadline)
-        except (requests.ConnectTimeout, requests.exceptions.SSLError) as error:
-            raise errors.NotConnected("No connection to Persona could be made.") from error
-        except requests.ConnectionError as error:
-            # Refused, or no such host. Any other break may follow a request that arrived.
-            if isinstance(getattr(error.args[0], "reason", None), NewConnectionError):
-                raise errors.NotConnected("No connection to Persona could be made.") from error
-            raise errors.NoAnswer("The connection to Persona broke before it answered.") from error
         except requests.RequestException as error:
-            raise errors.NoAnswer("Persona did not answer in time.") from error
+            raise _failure(error, has_left=sent is not None and sent.has_left) from error
         except HTTPError as error:
             raise errors.NoAnswer("Persona's answer was cut off.") from error
+
+
+def _failure(error: requests.RequestException, *, has_left: bool) -> errors.NoAnswer:
+    """Distinguish a request that was never sent from one that may have arrived.
+
+    `has_left` is True once a part of the body was sent. A TLS error then came after the handshake.
+    """
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    no_connection = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError)
+    refused_or_no_such_host = isinstance(reason, NewConnectionError)
+    if (no_connection or refused_or_no_such_host) and not has_left:
+        return errors.NotConnected("No connection to Persona could be made.")
+    if isinstance(error, requests.ConnectionError):
+        return errors.NoAnswer("The connection to Persona broke before it answered.")
+    return errors.NoAnswer("Persona did not answer in time.")
 
 
 class _Body(io.BytesIO):
@@ -171,10 +180,12 @@ class _Body(io.BytesIO):
     def __init__(self, data: bytes, deadline: float) -> None:
         super().__init__(data)
         self._deadline = deadline
+        self.has_left = False
 
     def read(self, size: int | None = -1) -> bytes:
         if time.monotonic() > self._deadline:
             raise errors.NoAnswer("The request could not be sent to Persona in time.")
+        self.has_left = True
         return super().read(size)
 
 

@@ -3,14 +3,17 @@
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
+import requests
 
 from importers.local_persona import LocalPersona
 from importers.persona import errors
 from importers.persona.client import ImageFile
+from tests.support.certificates import make_certificate, server_context
 from tests.support.persona_client import PHOTO, client_of, error_after, send
-from tests.support.scripted_persona import Scripted, drip, reset, speaks
+from tests.support.scripted_persona import Scripted, drip, forge_tls_record, reset, speaks
 
 
 class TestNotConnected:
@@ -28,6 +31,37 @@ class TestNotConnected:
         with pytest.raises(errors.NotConnected):
             send(client_of(local.url.replace("http:", "https:")))
         assert local.ledger() == []
+
+
+class TestTls:
+    @pytest.fixture
+    def certificate(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A certificate that the client trusts."""
+        certificate = make_certificate(tmp_path)
+        monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+        return certificate
+
+    def test_forged_record_after_the_request_is_no_answer(self, certificate: Path) -> None:
+        """Persona has the whole request and may have carried it out."""
+        tls = server_context(certificate)
+        with (
+            Scripted(forge_tls_record, tls=tls) as server,
+            pytest.raises(errors.NoAnswer) as caught,
+        ):
+            client_of(server.url).import_faces("lst_1", [PHOTO], "the-key")
+        assert type(caught.value) is errors.NoAnswer
+        assert PHOTO.data in server.requests[0]
+
+    def test_untrusted_certificate_is_not_connected(
+        self, certificate: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        other = make_certificate(tmp_path_factory.mktemp("other"))
+        with (
+            Scripted(reset, tls=server_context(other)) as server,
+            pytest.raises(errors.NotConnected),
+        ):
+            client_of(server.url).import_faces("lst_1", [PHOTO], "the-key")
+        assert server.requests == []
 
 
 class TestNoAnswer:

@@ -1,10 +1,13 @@
 """A server in place of Persona that gives one scripted answer, and the bodies it may send."""
 
 import json
+import os
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 PENDING: dict[str, Any] = {
@@ -26,13 +29,17 @@ class Scripted:
     The script gets the connection and an event that is set when the test ends.
     """
 
-    def __init__(self, script: Script, *, reads_body: bool = True) -> None:
+    def __init__(
+        self, script: Script, *, reads_body: bool = True, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.requests: list[bytes] = []
         self._over = threading.Event()
         self._script = script
         self._reads_body = reads_body
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._tls = tls
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve)
 
     @property
@@ -47,12 +54,16 @@ class Scripted:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection:
-                try:
-                    self.requests.append(self._read(connection))
-                    self._script(connection, self._over)
-                except OSError:
-                    continue  # the client closed the connection first
+            with connection, suppress(OSError):  # the client closed the connection first
+                if self._tls:
+                    with self._tls.wrap_socket(connection, server_side=True) as secured:
+                        self._talk(secured)
+                else:
+                    self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        self.requests.append(self._read(connection))
+        self._script(connection, self._over)
 
     def _read(self, connection: socket.socket) -> bytes:
         read = b""
@@ -96,6 +107,13 @@ def reset(connection: socket.socket, over: threading.Event) -> None:
     """End the connection with an RST, as a peer that crashed does."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     connection.close()
+
+
+def forge_tls_record(connection: socket.socket, over: threading.Event) -> None:
+    """Answer beneath TLS with a record that fails its check, as an attacker on the way can."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as raw:
+        raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        over.wait(5)
 
 
 def drip(head: bytes) -> Script:
