@@ -65,8 +65,9 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "importers.middleware.UploadsOfTheSignedIn",  # before CSRF, which reads the body
+    "django.middleware.csrf.CsrfViewMiddleware",
     "importers.middleware.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -128,7 +129,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
-FILE_UPLOAD_HANDLERS = ["importers.intake.upload_handler.BoundedFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["importers.intake.upload_handler.RefusingUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # without JavaScript the form sends all files at once
 
 # Sign-in (django-allauth). Administrators create the accounts; there is no sign-up.

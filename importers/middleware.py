@@ -9,6 +9,9 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.deprecation import MiddlewareMixin
+
+from importers.intake.upload_handler import BoundedFileUploadHandler
 
 SIGN_IN_AGAIN = "You are signed out. Everything accepted so far is kept. Sign in again to continue."
 
@@ -27,6 +30,18 @@ def private_pages(
         return response
 
     return middleware
+
+
+class UploadsOfTheSignedIn(MiddlewareMixin):
+    """Receive files only at the address for uploads, and only from somebody who is signed in.
+
+    It stands before the CSRF check, which is the first to read a body.
+    """
+
+    def process_view(self, request: HttpRequest, *_: object) -> None:
+        match = request.resolver_match
+        if match and match.url_name == "import_upload" and request.user.is_authenticated:
+            request.upload_handlers = [BoundedFileUploadHandler(request)]
 
 
 class SignInRequired(LoginRequiredMiddleware):

@@ -2,11 +2,27 @@
 
 from typing import Any, NoReturn
 
-from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
+from django.core.files.uploadhandler import (
+    FileUploadHandler,
+    SkipFile,
+    StopUpload,
+    TemporaryFileUploadHandler,
+)
 
 from importers.imaging.inspection import MAX_BYTES
 
 NOT_KEPT = "_upload_not_kept"
+
+
+class RefusingUploadHandler(FileUploadHandler):
+    """Receives no file, and stops reading the body at the first one.
+
+    It is the default, because the CSRF check reads a body before anybody has signed in. Without it
+    a stranger could have each request open a thousand files.
+    """
+
+    def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise StopUpload(connection_reset=True)
 
 
 class BoundedFileUploadHandler(TemporaryFileUploadHandler):

@@ -12,6 +12,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
 
+from importers.intake.upload_handler import BoundedFileUploadHandler
 from importers.models import Image, Import
 from tests.support.pictures import draw
 from tests.support.stored_files import stored_files
@@ -37,6 +38,7 @@ def upload() -> Iterator[Callable[..., list[TemporaryUploadedFile]]]:
     def post(*contents: bytes) -> list[Any]:
         files = [SimpleUploadedFile(f"{n}.jpg", data) for n, data in enumerate(contents)]
         request = RequestFactory().post("/", {"files": files})
+        request.upload_handlers = [BoundedFileUploadHandler(request)]
         requests.append(request)
         return request.FILES.getlist("files")
 
@@ -96,3 +98,22 @@ def test_form_rejects_the_oversized_file_and_accepts_the_others(
     ]
     assert list(stored_files(media).values()) == [draw()]
     assert list(upload_folder.iterdir()) == []
+
+
+class TestStranger:
+    @pytest.mark.parametrize("path", ["/account/login/", "/imports/1/files/", "/", "/nowhere/"])
+    def test_no_file_of_a_stranger_is_received(self, path: str, db: None) -> None:
+        client = Client(enforce_csrf_checks=True)
+        client.get("/account/login/")
+        token = client.cookies["csrftoken"].value
+        files = [SimpleUploadedFile(f"{n}.jpg", b"x") for n in range(999)]
+        response = client.post(path, {"csrfmiddlewaretoken": token, "files": files})
+        assert not response.wsgi_request.FILES
+        assert response.status_code in (200, 302, 403, 404, 405)
+
+    def test_only_the_upload_address_receives_files(self, signed_in: Client, draft: Import) -> None:
+        page, upload = f"/imports/{draft.pk}/discard/", f"/imports/{draft.pk}/files/"
+        image = SimpleUploadedFile("face.jpg", draw(9))
+        assert not signed_in.post(page, {"files": [image]}).wsgi_request.FILES
+        image.seek(0)
+        assert signed_in.post(upload, {"files": [image]}).wsgi_request.FILES
