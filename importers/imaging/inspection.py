@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from PIL import Image
 
 from importers.imaging.decoding import DAMAGE, Rejected, decode_all, open_picture
+from importers.imaging.scans import count_scans
 
 MIN_BYTES, MAX_BYTES = 1_000, 10_000_000
 MIN_SIDE_PIXELS = 200
 MAX_PIXELS = 50_000_000
+MAX_SCANS = 100  # cameras and editors write at most a dozen
 FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "PNG": "PNG"}  # MPO: a phone's JPEG with a second frame
 KNOWN_BEGINNINGS = (
     (b"GIF8", "a GIF image"),
@@ -70,6 +72,11 @@ def inspect(data: bytes) -> Facts:
         raise Rejected(
             "too_few_pixels",
             f"The image is {width} × {height} pixels; the minimum is 200 × 200.",
+        )
+    if kind == "JPEG" and count_scans(data) > MAX_SCANS:
+        raise Rejected(
+            "too_costly",
+            "The image is too costly to decode. Save it again as a plain (baseline) JPEG.",
         )
     decode_all(data)
     return Facts(kind, width, height, len(data), digest(data))
