@@ -1,6 +1,7 @@
 """A draft: its files, its list, and discarding it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -79,7 +80,7 @@ def change_list(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     if not form.is_valid():
         return _refuse(request, draft, "The list was not changed. Choose one of the lists.")
     chosen = form.cleaned_data["face_list"]
-    change = lambda: drafts.change_list(draft, chosen, lookups.actor(request))  # noqa: E731
+    change = partial(drafts.change_list, draft, chosen, lookups.actor(request))
     return _change(request, draft, change, _list)
 
 
