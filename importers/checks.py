@@ -5,6 +5,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.db import DatabaseError
+
+from importers.models.people import demo_accounts
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -31,5 +34,24 @@ def images_travel_encrypted(**_: Any) -> list[checks.CheckMessage]:
             "The S3 endpoint uses plain HTTP: faces cross the network unencrypted.",
             hint="Use an https address in AWS_ENDPOINT_URL_S3.",
             id="consentry.W002",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def demo_accounts_are_absent(**_: Any) -> list[checks.CheckMessage]:
+    if settings.DEBUG:
+        return []
+    try:
+        names = list(demo_accounts().filter(is_active=True).values_list("username", flat=True))
+    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
+        return []
+    if not names:
+        return []
+    return [
+        checks.Warning(
+            f"Demo accounts, which share one password, are active: {', '.join(names)}.",
+            hint="Deactivate them in Administration, or use a new database.",
+            id="consentry.W003",
         )
     ]

@@ -1,16 +1,22 @@
 """`manage.py demo`: it creates people once and reports a port that is in use."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
+from importers.management.commands import demo as demo_command
+from importers.models import Environment, FaceList
 from tests.support.postgresql import free_port
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +136,78 @@ def test_real_persona_does_not_need_the_local_port(
     settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = "persona_sandbox_abc", False
     monkeypatch.setenv("LOCAL_PERSONA_PORT", str(busy_port))
     assert "Sign in" in run()
+
+
+def test_trial_with_a_sandbox_key_can_be_started_again(settings: Settings, officer: User) -> None:
+    settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = "persona_sandbox_abc", False
+    FaceList.objects.create(environment=Environment.SANDBOX, persona_id="lst_1")
+    FaceList.objects.create(environment=Environment.LOCAL, persona_id="lst_2")
+    assert "Sign in" in run()
+
+
+@pytest.mark.parametrize("key", ["persona_production_abc", "key_without_a_prefix"])
+def test_demo_refuses_a_key_that_is_not_for_the_sandbox(
+    key: str, settings: Settings, tmp_path: Path
+) -> None:
+    settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = key, False
+    assert_refused("PERSONA_API_KEY is not a sandbox key", tmp_path)
+
+
+@pytest.mark.parametrize("username", ["admin", "jane"])
+def test_demo_refuses_a_database_with_other_accounts(username: str, tmp_path: Path) -> None:
+    User.objects.create_superuser(username, password="a password of production")
+    assert_refused("accounts other than the demo's", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "environment", [Environment.SANDBOX, Environment.PRODUCTION, Environment.UNNAMED]
+)
+def test_demo_refuses_a_database_with_lists_from_persona(
+    environment: Environment, officer: User, tmp_path: Path
+) -> None:
+    FaceList.objects.create(environment=environment, persona_id="lst_1")
+    assert_refused("face lists from Persona", tmp_path)
+
+
+def assert_refused(reason: str, tmp_path: Path) -> None:
+    """The refusal is one sentence with that reason, before the database or var/ changes."""
+    before = list(User.objects.order_by("pk").values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_command, "call_command", never)
+        message = refusal()
+    assert reason in message
+    assert (message.count("."), message.count("\n")) == (1, 0)
+    assert list(User.objects.order_by("pk").values()) == before
+    assert not (tmp_path / "demo-password").exists()
+
+
+def never(*args: object, **options: object) -> None:
+    pytest.fail("The demo migrated the database before it refused.")
+
+
+def test_demo_prepares_an_empty_database(tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    ports = {"PORT": str(free_port()), "LOCAL_PERSONA_PORT": str(free_port())}
+    code = (
+        "import sys, pathlib; from django.conf import settings; import django; django.setup(); "
+        "settings.VAR_DIR = pathlib.Path(sys.argv[1]); "
+        "from django.core.management import call_command; call_command('demo')"
+    )
+    own = {"DJANGO_SETTINGS_MODULE": "config.settings", "DEBUG": "True", "SECRET_KEY": "k" * 60}
+    database = {"DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"}
+    for _ in range(2):  # the second run finds the trial's own database
+        done = subprocess.run(
+            [sys.executable, "-c", code, folder],
+            cwd=project.BASE_DIR,
+            env={"PATH": os.environ["PATH"]} | own | database | ports,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.stderr == ""
+        assert "Sign in    officer" in done.stdout
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "http", "-1", "8000.5"])

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as project
+from django.contrib.auth.models import User
+from pytest_django import Settings
 
+from importers import checks
 from tests.support.settings import PRODUCTION
 
 STRONG_KEY = "".join(chr(33 + number) for number in range(64))
@@ -56,3 +59,32 @@ def test_the_deployment_check_requires_tls_to_the_bucket(
     bucket = {"MEDIA_STORAGE": "s3://faces", "AWS_ENDPOINT_URL_S3": endpoint}
     done = deploy_check(tmp_path, **(PRODUCTION | {"SECRET_KEY": STRONG_KEY} | bucket))
     assert done.stderr.count("consentry.W002") == complaints
+
+
+@pytest.fixture
+def demo_accounts(db: None) -> None:
+    """Two accounts as the demo makes them; one is deactivated."""
+    User.objects.create_user("officer", first_name="Maya", last_name="Okafor")
+    User.objects.create_user("auditor", first_name="Ines", last_name="Haddad", is_active=False)
+
+
+def test_the_deployment_check_names_demo_accounts(demo_accounts: None, settings: Settings) -> None:
+    settings.DEBUG = False
+    (warning,) = checks.demo_accounts_are_absent()
+    assert warning.id == "consentry.W003"
+    assert warning.msg.endswith("are active: officer.")
+
+
+def test_demo_accounts_are_expected_in_a_trial(demo_accounts: None, settings: Settings) -> None:
+    settings.DEBUG = True
+    assert checks.demo_accounts_are_absent() == []
+
+
+@pytest.mark.django_db
+def test_the_deployment_check_accepts_other_accounts_with_the_same_names(
+    settings: Settings,
+) -> None:
+    settings.DEBUG = False
+    for username in ("admin", "officer"):
+        User.objects.create_user(username, first_name="Jane", last_name="Doe")
+    assert checks.demo_accounts_are_absent() == []

@@ -6,38 +6,69 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.db.models import QuerySet
 
-PEOPLE = {
-    "admin": ("Ada", "Lindqvist"),
-    "officer": ("Maya", "Okafor"),
-    "approver": ("Tomás", "Rivera"),
-    "auditor": ("Ines", "Haddad"),
-}
+from importers.gateway.environments import current
+from importers.models import Environment, FaceList
+from importers.models.people import DEMO_PEOPLE, demo_accounts
 
 
 class Command(BaseCommand):
-    help = "Creates the demo accounts and prints how to sign in. Refuses unless DEBUG is set."
+    help = (
+        "Prepares the database of a trial, creates the demo accounts, and prints how to sign in. "
+        "Refuses unless DEBUG is set, and refuses a database that is in real use."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError(
                 "The demo accounts share one password. To allow them, set DEBUG=True."
             )
+        refuse_real_use()
         port = _port("PORT", 8000)
         check_free(port, "PORT", "make run PORT=8080")
         if settings.PERSONA_IS_LOCAL and not settings.PERSONA_API_KEY:
             check_free(
                 _port("LOCAL_PERSONA_PORT", 8001), "PERSONA_PORT", "make run PERSONA_PORT=9001"
             )
+        call_command("migrate", verbosity=0)
         password = _password()
-        for username, (first, last) in PEOPLE.items():
+        for username, (first, last) in DEMO_PEOPLE.items():
             _make(username, first, last, password)
+        others = ", ".join(name for name in DEMO_PEOPLE if name != "officer")
         self.stdout.write(
             f"\n  Consentry  http://127.0.0.1:{port}\n"
-            f"  Sign in    officer (or {', '.join(name for name in PEOPLE if name != 'officer')})\n"
+            f"  Sign in    officer (or {others})\n"
             f"  Password   {password}\n  Stop       Ctrl-C\n"
         )
+
+
+def refuse_real_use() -> None:
+    """Raise CommandError before anything changes if the key or the database is not a trial's."""
+    environment = current()
+    if environment not in (Environment.LOCAL, Environment.SANDBOX):
+        raise CommandError(
+            "PERSONA_API_KEY is not a sandbox key: for a demo, unset it or use a sandbox key."
+        )
+    tables = connection.introspection.table_names()
+    if User._meta.db_table in tables and User.objects.exclude(pk__in=demo_accounts()).exists():
+        found = "accounts other than the demo's"
+    elif FaceList._meta.db_table in tables and _real_lists(environment).exists():
+        found = "face lists from Persona"
+    else:
+        return
+    raise CommandError(
+        f"The database holds {found}, so the demo would take it over: for a demo, "
+        "set DATABASE_URL to a new database."
+    )
+
+
+def _real_lists(environment: Environment) -> QuerySet[FaceList]:
+    """Return the lists that no trial in this environment made."""
+    return FaceList.objects.exclude(environment__in=[Environment.LOCAL, environment])
 
 
 def check_free(port: int, variable: str, remedy: str) -> None:
