@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings as project
+from django.db import IntegrityError
 from django.test import Client
 
 from config import logs
@@ -87,6 +89,59 @@ class TestJson:
     def test_multi_line_message_is_one_json_line(self, log_entries: ReadLog) -> None:
         logging.getLogger("importers").warning("one\r\ntwo \x1b[31m")
         assert [entry["message"] for entry in log_entries()] == ["one\r\ntwo \x1b[31m"]
+
+
+@pytest.fixture(params=[True, False], ids=["JSON", "text"])
+def log(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+    """Log in this format, and return the log so far."""
+    stream = io.StringIO()
+    logging.config.dictConfig(logs.configuration(as_json=request.param))
+    handler = next(h for h in logging.root.handlers if type(h) is logging.StreamHandler)
+    handler.setStream(stream)
+    yield stream.getvalue
+    logging.config.dictConfig(project.LOGGING)
+
+
+BROKEN = 'duplicate key value violates unique constraint "one_row_per_hash"'
+DETAILS = [
+    "DETAIL:  Key (name)=(jane-doe.jpg) already exists.",
+    "DETAIL:  Failing row contains (7, x\n\njane-doe.jpg).",
+    "LINE 1: ...VALUES ('jane-doe.jpg')\n                    ^",
+    'CONTEXT:  COPY image, line 1, column name: "jane-doe.jpg"',
+]
+
+
+def log_integrity_error(detail: str) -> None:
+    """Log what Django raises from PostgreSQL's error, as a traceback and as an argument."""
+    logger = logging.getLogger("importers")
+    try:
+        try:
+            raise psycopg.errors.UniqueViolation(f"{BROKEN}\n{detail}")
+        except psycopg.Error as error:
+            raise IntegrityError(*error.args) from error
+    except IntegrityError as error:
+        logger.exception("not stored")
+        logger.warning("not stored: %s", error)
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_log_holds_no_values_of_a_database_error(log: Callable[[], str], detail: str) -> None:
+    log_integrity_error(detail)
+    text = log().replace('\\"', '"')
+    assert "jane-doe" not in text
+    assert text.count(BROKEN) == 3  # both exceptions of the chain, and the argument
+    assert "The above exception was the direct cause" in text
+    assert "django.db.utils.IntegrityError" in text
+
+
+def test_other_handlers_receive_the_whole_record(
+    log: Callable[[], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger().addHandler(caplog.handler)
+    log_integrity_error(DETAILS[0])
+    traceback, argument = caplog.records
+    assert traceback.exc_info is not None
+    assert "jane-doe" in argument.getMessage()
 
 
 @pytest.mark.parametrize(("value", "as_json"), [("True", True), ("False", False), ("", False)])
