@@ -9,6 +9,8 @@ from django.db import DatabaseError
 
 from importers.models.people import demo_accounts
 
+THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
+
 
 @checks.register(checks.Tags.security, deploy=True)
 def persona_key_is_given(**_: Any) -> list[checks.CheckMessage]:
@@ -27,7 +29,7 @@ def persona_key_is_given(**_: Any) -> list[checks.CheckMessage]:
 def images_travel_encrypted(**_: Any) -> list[checks.CheckMessage]:
     endpoint = settings.STORAGES["default"].get("OPTIONS", {}).get("endpoint_url", "")
     host = urlsplit(endpoint).hostname
-    if not endpoint.startswith("http:") or host in {"127.0.0.1", "localhost", "::1"}:
+    if not endpoint.startswith("http:") or host in THIS_MACHINE:
         return []
     return [
         checks.Warning(
@@ -53,5 +55,51 @@ def demo_accounts_are_absent(**_: Any) -> list[checks.CheckMessage]:
             f"Demo accounts, which share one password, are active: {', '.join(names)}.",
             hint="Deactivate them in Administration, or use a new database.",
             id="consentry.W003",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def database_is_reached_encrypted(**_: Any) -> list[checks.CheckMessage]:
+    database = settings.DATABASES["default"]
+    host = database.get("HOST", "")
+    is_local = not host or host.startswith("/") or host in THIS_MACHINE  # a path is a socket
+    if database["ENGINE"] != "django.db.backends.postgresql" or is_local:
+        return []
+    if database.get("OPTIONS", {}).get("sslmode") in {"require", "verify-ca", "verify-full"}:
+        return []
+    return [
+        checks.Warning(
+            "The connection to PostgreSQL on another host may be unencrypted.",
+            hint="Add ?sslmode=verify-full to DATABASE_URL, or at least ?sslmode=require.",
+            id="consentry.W004",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def proxies_are_counted(**_: Any) -> list[checks.CheckMessage]:
+    if settings.DEBUG or settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        return []
+    return [
+        checks.Warning(
+            "TRUSTED_PROXY_COUNT is 0: behind a proxy, the audit trail records the proxy's "
+            "address, and everyone shares one sign-in limit.",
+            hint="Set TRUSTED_PROXY_COUNT to the exact number of proxies.",
+            id="consentry.W005",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def persona_key_travels_encrypted(**_: Any) -> list[checks.CheckMessage]:
+    is_real = settings.PERSONA_API_KEY.startswith(("persona_production_", "persona_sandbox_"))
+    if not is_real or not settings.PERSONA_BASE_URL.lower().startswith("http:"):
+        return []
+    return [
+        checks.Warning(
+            "A real Persona key is sent over plain HTTP to a program on this machine.",
+            hint="Unset PERSONA_BASE_URL, or unset PERSONA_API_KEY to use Local Persona.",
+            id="consentry.W006",
         )
     ]

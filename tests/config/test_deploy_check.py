@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from importers import checks
-from tests.support.settings import PRODUCTION
+from tests.support.settings import PRODUCTION, Load
 
 STRONG_KEY = "".join(chr(33 + number) for number in range(64))
+SOUND = PRODUCTION | {"SECRET_KEY": STRONG_KEY, "TRUSTED_PROXY_COUNT": "1"}
 
 
 def deploy_check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +33,7 @@ def deploy_check(tmp_path: Path, **environment: str) -> subprocess.CompletedProc
 
 
 def test_the_deployment_check_accepts_production(tmp_path: Path) -> None:
-    done = deploy_check(tmp_path, **(PRODUCTION | {"SECRET_KEY": STRONG_KEY}))
+    done = deploy_check(tmp_path, **SOUND)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -57,8 +58,53 @@ def test_the_deployment_check_requires_tls_to_the_bucket(
     tmp_path: Path, endpoint: str, complaints: int
 ) -> None:
     bucket = {"MEDIA_STORAGE": "s3://faces", "AWS_ENDPOINT_URL_S3": endpoint}
-    done = deploy_check(tmp_path, **(PRODUCTION | {"SECRET_KEY": STRONG_KEY} | bucket))
+    done = deploy_check(tmp_path, **(SOUND | bucket))
     assert done.stderr.count("consentry.W002") == complaints
+
+
+@pytest.mark.parametrize(
+    ("address", "complaints"),
+    [
+        ("db.example.org/consentry", 1),
+        ("db.example.org/consentry?sslmode=prefer", 1),
+        ("db.example.org/consentry?sslmode=require", 0),
+        ("db.example.org/consentry?sslmode=verify-ca", 0),
+        ("db.example.org/consentry?sslmode=verify-full", 0),
+        ("localhost/consentry", 0),
+        ("[::1]/consentry", 0),
+        ("%2Frun%2Fpostgresql/consentry", 0),
+        ("/consentry", 0),
+    ],
+)
+def test_the_deployment_check_requires_tls_to_a_remote_database(
+    address: str, complaints: int, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(**(SOUND | {"DATABASE_URL": f"postgres://{address}"}))
+    monkeypatch.setattr(checks, "settings", loaded)
+    warnings = checks.database_is_reached_encrypted()
+    assert [warning.id for warning in warnings] == ["consentry.W004"] * complaints
+
+
+def test_the_deployment_check_asks_for_the_number_of_proxies(tmp_path: Path) -> None:
+    done = deploy_check(tmp_path, **(SOUND | {"TRUSTED_PROXY_COUNT": "0"}))
+    assert done.returncode == 1
+    assert done.stderr.count("consentry.") == done.stderr.count("consentry.W005") == 1
+    assert "exact number of proxies" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["production", "sandbox"])
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+def test_the_deployment_check_refuses_a_real_key_over_plain_http(
+    scheme: str, kind: str, tmp_path: Path
+) -> None:
+    local = {
+        "PERSONA_API_KEY": f"persona_{kind}_abc",
+        "PERSONA_BASE_URL": f"{scheme}://127.0.0.1:8001/api/v1",
+    }
+    done = deploy_check(tmp_path, **(SOUND | local))
+    assert done.returncode == 1
+    assert done.stderr.count("consentry.") == done.stderr.count("consentry.W006") == 1
+    assert "persona_" not in done.stderr
 
 
 @pytest.fixture
