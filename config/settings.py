@@ -60,8 +60,8 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 MIDDLEWARE = [
     "django_guid.middleware.guid_middleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "importers.middleware.private_pages",  # above the next, whose redirect to HTTPS it covers too
     "django.middleware.security.SecurityMiddleware",
-    "importers.middleware.private_pages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

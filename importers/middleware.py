@@ -14,6 +14,13 @@ from django.utils.deprecation import MiddlewareMixin
 from importers.intake.upload_handler import BoundedFileUploadHandler
 
 SIGN_IN_AGAIN = "You are signed out. Everything accepted so far is kept. Sign in again to continue."
+FILE_SENT = (200, 206, 304)
+# None of these is used, so that no injected script can use them either.
+UNUSED_FEATURES = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope"),
+    *("magnetometer", "microphone", "midi", "payment", "usb"),
+)
+PERMISSIONS = ", ".join(f"{feature}=()" for feature in UNUSED_FEATURES)
 
 
 def private_pages(
@@ -23,13 +30,23 @@ def private_pages(
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        is_static_file = request.path.startswith("/static/") and response.status_code != 404
+        is_static_file = request.path.startswith("/static/") and response.status_code in FILE_SENT
         if not is_static_file:
             response.headers["Cache-Control"] = "no-store, private"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        response.headers["Permissions-Policy"] = PERMISSIONS
+        if _signs_out(request, response):
+            response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
     return middleware
+
+
+def _signs_out(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Return True if a person signed out; a refused or redirected request is not one."""
+    addresses = (reverse("account_logout"), reverse("admin:logout"))
+    is_sign_out = request.method == "POST" and request.path in addresses
+    return is_sign_out and response.status_code in (200, 302)
 
 
 class UploadsOfTheSignedIn(MiddlewareMixin):

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from pytest_django import Settings
 
 from importers.models import Import
 from importers.reporting import history
@@ -310,6 +311,7 @@ def check_headers(response: Any) -> None:
     assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert response.headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in response.headers["Permissions-Policy"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in RESPONSES if kind not in ("face", "thumbnail")])
@@ -332,6 +334,36 @@ def test_server_error_page_hides_the_traceback(
     assert "secret" not in response.content.decode()
     check_headers(response)
     assert "no-store" in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/", "/static/css/base.css"])
+def test_redirect_to_https_is_not_stored(path: str, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True  # read when the client builds its middleware
+    response = Client().get(path)
+    assert (response.status_code, response.headers["Location"]) == (
+        301,
+        f"https://testserver{path}",
+    )
+    check_headers(response)
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("name", ["account_logout", "admin:logout"])
+def test_sign_out_clears_the_cache_of_the_browser(
+    name: str, signed_in: Client, officer: User
+) -> None:
+    User.objects.filter(pk=officer.pk).update(is_staff=True)
+    assert "Clear-Site-Data" not in signed_in.get("/").headers
+    response = signed_in.post(reverse(name))
+    assert signed_in.get("/").status_code == 302
+    assert response.headers["Clear-Site-Data"] == '"cache"'
+
+
+def test_refused_sign_out_clears_nothing(signed_in: Client) -> None:
+    signed_in.handler.enforce_csrf_checks = True
+    response = signed_in.post(reverse("account_logout"))
+    assert response.status_code == 403
+    assert "Clear-Site-Data" not in response.headers
 
 
 def test_static_file_may_be_cached(client: Client) -> None:
