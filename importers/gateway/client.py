@@ -44,9 +44,9 @@ def _store(exchange: client.Exchange, batch: Batch | None) -> None:
     Exchange.objects.create(
         milliseconds=round(exchange.seconds * 1000),
         method=exchange.method,
-        path=exchange.path,
+        path=exchange.path[:300],  # an ID may need twelve characters for each of its own
         status=exchange.status,
-        request_id=exchange.request_id[:100],
+        request_id=exchange.request_id,
         error_title=error.title or error.summary if error else "",
         error_detail=error.detail if error else "",
         batch=batch,

@@ -66,7 +66,7 @@ class Client:
         self._base_url = base_url
         self._timeout_seconds = timeout_seconds
         self._on_exchange = on_exchange
-        self._session = requests.Session()
+        self._session = _Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _adapter())
         self._session.trust_env = False
@@ -126,7 +126,7 @@ class Client:
         exchange = Exchange(method, path.partition("?")[0])
         try:
             exchange.status, answered, content = self._exchange(method, path, body, headers or {})
-            exchange.request_id = answered.get("Request-Id", "")
+            exchange.request_id = responses.request_id(answered)
             exchange.rate_limit = responses.rate_limit(answered)
             exchange.date = responses.date(answered)
             return responses.parse(exchange.status, answered, content, read)
@@ -157,6 +157,17 @@ class Client:
             raise _failure(error, has_left=sent is not None and sent.has_left) from error
         except HTTPError as error:
             raise errors.NoAnswer("Persona's answer was cut off.") from error
+
+
+class _Session(requests.Session):
+    """A session that does not even parse where a redirect leads.
+
+    `allow_redirects=False` alone would parse it, raising ValueError for a malformed address, and
+    read the body without our deadline.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 def _failure(error: requests.RequestException, *, has_left: bool) -> errors.NoAnswer:

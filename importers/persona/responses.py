@@ -1,4 +1,8 @@
-"""Persona's answers, read into our own words. A malformed one raises an error of MALFORMED."""
+"""Persona's answers, read into our own words. A malformed one raises an error of MALFORMED.
+
+Nothing that Persona says may end a worker, so everything returned from here can be stored: text is
+cleaned and truncated, and numbers and times are bounded.
+"""
 
 import json
 import re
@@ -12,6 +16,9 @@ from typing import Any, NamedTuple
 from importers.persona import errors
 
 HIGHEST_COUNT = 2**31 - 1  # the most that a column of ours holds
+LONGEST_RESET_SECONDS = 3600  # Persona's limit is one per minute (docs: /rate-limiting)
+YEARS = range(2000, 2100)  # any other year is an error, and could not be calculated with
+UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")  # PostgreSQL refuses NUL; UTF-8 has no surrogates
 FACE_LIST, FACE_IMPORTERS = "list/face", ("importer/list-item/face", "importer/face")
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
@@ -74,14 +81,15 @@ def parse[T](
 
     Raises the error of a refusal, or Unreadable if `read` cannot make sense of the answer.
     """
-    request_id = headers.get("Request-Id", "")
     if not 200 <= status < 300:
         raise refusal(status, headers, content)
     try:
         return read(json.loads(content))
     except MALFORMED as error:
         raise errors.Unreadable(
-            f"Persona's answer ({status}) could not be read.", status=status, request_id=request_id
+            f"Persona's answer ({status}) could not be read.",
+            status=status,
+            request_id=request_id(headers),
         ) from error
 
 
@@ -99,10 +107,10 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes) -> errors.P
     error = kind(
         summary,
         status=status,
-        request_id=headers.get("Request-Id", ""),
-        title=str(first.get("title") or "")[:300],
-        detail=str(first.get("details") or "")[:2000],
-        pointer=_pointer(first)[:300],
+        request_id=request_id(headers),
+        title=_text(first.get("title"), 300),
+        detail=_text(first.get("details"), 2000),
+        pointer=_pointer(first),
     )
     if isinstance(error, errors.RateLimited) and (limit := rate_limit(headers)):
         error.wait_seconds = limit.reset_seconds
@@ -120,36 +128,41 @@ def _first_error(content: bytes) -> dict[str, Any]:
 
 def _pointer(error: dict[str, Any]) -> str:
     source = error.get("source")
-    return str(source.get("pointer") or "") if isinstance(source, dict) else ""
+    return _text(source.get("pointer"), 300) if isinstance(source, dict) else ""
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    return _text(headers.get("Request-Id"), 100)
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """Return the limit that an answer's headers report, if they do (docs: /rate-limiting)."""
-    try:
-        return RateLimit(
-            *(int(headers[f"RateLimit-{name}"]) for name in ("Limit", "Remaining", "Reset"))
-        )
-    except (KeyError, ValueError):
+    """Return the limit that an answer's headers report, if they do (docs: /rate-limiting).
+
+    If one of them is no sane number, none of them counts.
+    """
+    reported = [headers.get(f"RateLimit-{name}", "") for name in ("Limit", "Remaining", "Reset")]
+    if not all(re.fullmatch("[0-9]{1,7}", value) for value in reported):
         return None
+    limit, remaining, reset_seconds = map(int, reported)
+    return RateLimit(limit, remaining, min(reset_seconds, LONGEST_RESET_SECONDS))
 
 
 def date(headers: Mapping[str, str]) -> datetime | None:
     """Return when the answer was sent by Persona's clock, to the second (RFC 9110, 6.6.1)."""
     try:
-        moment = parsedate_to_datetime(headers["Date"])
-    except (KeyError, ValueError):
+        return _usable(parsedate_to_datetime(headers["Date"]))
+    except (*MALFORMED, IndexError):
         return None
-    return moment if moment.tzinfo else None
 
 
 def importer(body: Any) -> Importer:
     data = body["data"]
     attributes = _kebab(data["attributes"])
-    raw_status = str(attributes.get("status") or "")
+    raw_status = _text(attributes.get("status"), 100)
     return Importer(
         id=_id(data),
         status=Status(raw_status) if raw_status in Status else Status.UNKNOWN,
-        raw_status=raw_status[:100],
+        raw_status=raw_status,
         created_at=_time(attributes.get("created-at")),
         completed_at=_time(attributes.get("completed-at")),
         successful_count=_count(attributes.get("successful-count")),
@@ -175,7 +188,7 @@ def _list_row(row: Any) -> PersonaList:
     attributes = _kebab(row["attributes"])
     archived = attributes.get("status") == "archived" or bool(attributes.get("archived-at"))
     return PersonaList(
-        _id(row), str(row["type"]), str(attributes.get("name") or "")[:200], archived
+        _id(row), _text(row["type"], 100), _text(attributes.get("name"), 200), archived
     )
 
 
@@ -193,9 +206,18 @@ def _kebab(attributes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _text(value: Any, longest: int) -> str:
+    """Return the value as text that can be stored, or "" if it is no text or number."""
+    if not isinstance(value, str | int | float):
+        return ""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", str(value or "")[:longest])
+
+
 def _id(row: Any) -> str:
     if not isinstance(row["id"], str) or not 0 < len(row["id"]) <= 100:
         raise ValueError("An ID is a string of at most 100 characters.")
+    if UNSTORABLE.search(row["id"]):
+        raise ValueError("An ID holds no NUL and no surrogate.")
     return row["id"]
 
 
@@ -208,4 +230,9 @@ def _count(value: Any) -> int | None:
 
 
 def _time(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value else None
+    return _usable(datetime.fromisoformat(value)) if value else None
+
+
+def _usable(moment: datetime) -> datetime | None:
+    """Return the time, or None if it cannot be compared with ours: then it counts as hidden."""
+    return moment if moment.tzinfo and moment.year in YEARS else None
