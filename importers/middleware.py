@@ -72,6 +72,13 @@ class SignInRequired(LoginRequiredMiddleware):
         if request.accepts("application/json") and not request.accepts("text/html"):
             return JsonResponse({"code": "signed_out", "reason": SIGN_IN_AGAIN}, status=401)
         if request.method != "GET":  # signing in returns to the page and never repeats an act
-            page = urlsplit(request.headers.get("Referer", "")).path or "/"
-            return redirect_to_login(page)
+            return redirect_to_login(_page_before(request))
         return super().handle_no_permission(request, view_func)
+
+
+def _page_before(request: HttpRequest) -> str:
+    """Return the path of the page that the request came from, or "/" if that is unknown."""
+    try:
+        return urlsplit(request.headers.get("Referer", "")).path or "/"
+    except ValueError:  # anyone may send a malformed address, such as `https://[`
+        return "/"

@@ -126,6 +126,12 @@ def test_expired_session_returns_to_the_page_of_the_form(client: Client, draft: 
     assert response.url == f"/account/login/?next=/imports/{draft.pk}/"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("referer", ["https://[", "//[::1", "http://a]/", ""])
+def test_malformed_referer_counts_as_none(referer: str, client: Client) -> None:
+    response = client.post(reverse("lists_sync"), headers={"Referer": referer})
+    assert (response.status_code, response.url) == (302, "/account/login/?next=/")  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", CLOSED)
 def test_signed_out_htmx_request_is_sent_to_sign_in(
     name: str, client: Client, draft: Import
