@@ -24,10 +24,10 @@ def thumbnail(data: bytes) -> bytes:
     with decoding(data) as picture:
         # Decodes a large JPEG at a fraction of its size, still twice what is needed.
         picture.draft("RGB", (SIDE_PIXELS * 2, SIDE_PIXELS * 2))
+        if picture.mode == "I;16":  # Pillow cannot reduce it, and convert() turns tones > 255 white
+            picture = picture.point(lambda tone: tone / 256).convert("L")
         picture.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
         turn = TURNS.get(_orientation(picture))
-        if picture.mode == "I;16":  # convert() would turn every tone above 255 white
-            picture = picture.point(lambda tone: tone / 256)
         layer = picture.convert("RGBA")
         # JPEG has no transparency: what shows through becomes white, not black.
         small = Image.new("RGB", layer.size, "white")

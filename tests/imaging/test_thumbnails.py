@@ -154,6 +154,26 @@ def test_png_colours_are_shown_on_white(mode: str, colour: Any, seen: tuple[int,
     assert near(colour_at(small, 100, 100), seen)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
+def test_large_png_of_every_mode_is_reduced(mode: str) -> None:
+    data = encode(
+        noise().convert("L").convert(mode).resize((3_000, 3_000), Image.Resampling.NEAREST)
+    )
+    inspection.inspect(data)
+    assert decode(data).mode == mode
+    assert decode(thumbnails.thumbnail(data)).size == (320, 320)
+
+
+def test_large_16_bit_grey_png_keeps_its_tones_and_stands_upright() -> None:
+    picture = Image.new("I;16", (3_000, 4_000), 0xC800)
+    picture.paste(Image.new("I;16", (3_000, 2_000), 0x6400), (0, 0))
+    assert picture.getpixel((9, 9)) == 0x6400
+    small = decode(thumbnails.thumbnail(encode(picture, exif=exif(6))))
+    assert small.size == (320, 240)
+    assert near(colour_at(small, 240, 120), (100, 100, 100)), "the stored top is on the right"
+    assert near(colour_at(small, 80, 120), (200, 200, 200))
+
+
 def test_palette_and_transparency_are_shown_on_white() -> None:
     picture = Image.new("P", (240, 240), 1)
     picture.putpalette([0, 0, 0, 200, 40, 40])
