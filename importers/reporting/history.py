@@ -1,6 +1,7 @@
 """The history: imports by filter, a page at a time, and the same rows as CSV."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -18,7 +19,9 @@ CSV_COLUMNS = (
     *("images", "left_out", "successful_count", "duplicate_count", "error_count"),
 )
 COMPLETED_WITH_ERRORS = "completed_with_errors"  # no state of its own: see Import.label
-FORMULA_BEGINNINGS = tuple("=+-@\t\r\n＝＋－＠")  # full-width forms too
+# A spreadsheet may split a cell at semicolons, tabs, and newlines, so a formula can begin after
+# each of them, even behind spaces and quotes. Full-width signs count too.
+FORMULA = re.compile(r'^(?=[\t\r\n])|(^|[;\t\r\n])(?=[ "]*[=+\-@＝＋－＠])')
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,8 @@ def _cells(row: Any) -> list[object]:
 
 
 def _harmless(cell: object) -> object:
-    """OWASP, CSV injection: a leading quote keeps a cell text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_BEGINNINGS) else cell
+    """OWASP, CSV injection: a leading quote keeps a cell, or each part of it, text."""
+    return FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
 
 def _moment(day: date, at: time) -> datetime:

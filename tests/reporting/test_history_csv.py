@@ -53,6 +53,38 @@ def test_csv_cell_is_never_a_formula(
     assert cell == f"'{sign}cmd|' /C calc'!A0"
 
 
+@pytest.mark.parametrize("sign", list("=+-@＝＋－＠"))
+@pytest.mark.parametrize("separator", [";", "\t", "\n", "\r", "\r\n", ";;"])
+def test_part_of_a_csv_cell_is_never_a_formula(
+    separator: str, sign: str, signed_in: Client, make_imports: MakeImports
+) -> None:
+    """A spreadsheet may split at semicolons or tabs, and then ignores the quotes of a cell."""
+    FaceList.objects.update(name=f"a{separator}{sign}cmd|' /C calc'!A0{separator}{sign}1")
+    make_imports(1)
+    cell = csv_rows(signed_in)[1][2]
+    assert cell == f"a{separator}'{sign}cmd|' /C calc'!A0{separator}'{sign}1"
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("\t=cmd", "'\t'=cmd"),
+        ("\r\n=cmd", "'\r\n'=cmd"),
+        (";=cmd", ";'=cmd"),
+        ('a;"=cmd"', 'a;\'"=cmd"'),
+        ("a; =cmd", "a;' =cmd"),
+        ("a;b-c=d;e\tf\ng", "a;b-c=d;e\tf\ng"),
+        ("Fraud; from 2020 - 2026", "Fraud; from 2020 - 2026"),
+    ],
+)
+def test_csv_cell_is_quoted_where_a_formula_may_begin(
+    name: str, cell: str, signed_in: Client, make_imports: MakeImports
+) -> None:
+    FaceList.objects.update(name=name)
+    make_imports(1)
+    assert csv_rows(signed_in)[1][2] == cell
+
+
 def test_csv_username_is_never_a_formula(signed_in: Client, make_imports: MakeImports) -> None:
     make_imports(1, created_by=User.objects.create_user("@sum"))
     assert csv_rows(signed_in)[1][4] == "'@sum"
