@@ -81,6 +81,8 @@ def look_up(persona_id: str, actor: Actor) -> FaceList:
         raise UnknownList from error
     except errors.PersonaError as error:
         raise Unavailable(error.summary, error.words) from error
+    if found.id != persona_id:
+        raise Unavailable("Persona answered with another list")
     if found.type != FACE_LIST:
         raise NotAFaceList
     with transaction.atomic():

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import requests
 from django.db.models import F
+from pytest_django import Settings
 
 from importers.audit.actors import WORKER, Actor
 from importers.gateway import environments, rate_limit
@@ -12,6 +13,7 @@ from importers.lists import catalog
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, Exchange, FaceList, Gateway
 from tests.support.forwarding import share_is_used
+from tests.support.scripted_persona import says
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
@@ -210,6 +212,14 @@ class TestLookUp:
         other = persona.add_list("Names", kind="list/name")
         with pytest.raises(catalog.NotAFaceList):
             catalog.look_up(other, actor)
+        assert not FaceList.objects.exists()
+
+    def test_look_up_accepts_no_other_list(self, settings: Settings, actor: Actor) -> None:
+        other = {"type": "list/face", "id": "lst_other", "attributes": {"name": "Other"}}
+        with says("200 OK", {"data": other}) as server:
+            settings.PERSONA_BASE_URL, settings.PERSONA_IS_LOCAL = server.url, True
+            with pytest.raises(catalog.Unavailable, match="Persona answered with another list"):
+                catalog.look_up("lst_wanted", actor)
         assert not FaceList.objects.exists()
 
     def test_look_up_reports_an_unknown_list(self, persona: LocalPersona, actor: Actor) -> None:
