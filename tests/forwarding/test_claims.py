@@ -5,14 +5,17 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from pytest_django import Settings
 
+from importers.audit import trail
+from importers.forwarding import sending
 from importers.forwarding.claims import Leases, claim, lease_time
 from importers.forwarding.sending import send_next
+from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Environment, FaceList, Import
 from importers.worker import jobs
@@ -160,3 +163,44 @@ class TestConcurrentClaims:
             locked = Batch.objects.select_for_update().get(number=1)
             ((claimed,),) = at_once(1, lambda name: [claim(name)])
         assert claimed == sent.batches.exclude(pk=locked.pk).get()
+
+
+class TestOneTransaction:
+    """A worker may die between any two statements."""
+
+    def test_budget_is_released_if_no_batch_can_be_claimed(
+        self, make_import: Make, face_list: FaceList, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_import(face_list)
+        monkeypatch.setattr(sending, "claim", lambda owner: None)
+        assert not sending.send_next(Leases("late"))
+        assert rate_limit.budget("local").used == 0
+
+    def test_failed_claim_takes_its_reservation_back(
+        self, make_import: Make, face_list: FaceList, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def die(owner: str) -> None:
+            raise OperationalError
+
+        make_import(face_list)
+        monkeypatch.setattr(sending, "claim", die)
+        with pytest.raises(OperationalError):
+            sending.send_next(Leases("dying"))
+        assert rate_limit.budget("local").used == 0
+
+    def test_step_is_not_recorded_without_its_audit_row(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def die(*args: object, **kwargs: object) -> None:
+            raise OperationalError
+
+        sent = make_import(known_list)
+        persona.faults.inject("unprocessable")
+        monkeypatch.setattr(trail, "append", die)
+        with pytest.raises(OperationalError):
+            sending.send_next(Leases("dying"))
+        assert sent.batches.get().state == Batch.State.SENDING
