@@ -44,9 +44,9 @@ def private_pages(
 
 def _signs_out(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Return True if a person signed out; a refused or redirected request is not one."""
-    addresses = (reverse("account_logout"), reverse("admin:logout"))
-    is_sign_out = request.method == "POST" and request.path in addresses
-    return is_sign_out and response.status_code in (200, 302)
+    if request.method != "POST" or response.status_code not in (200, 302):
+        return False
+    return request.path in (reverse("account_logout"), reverse("admin:logout"))
 
 
 class UploadsOfTheSignedIn(MiddlewareMixin):
