@@ -22,8 +22,8 @@ def index(request: HttpRequest) -> HttpResponse:
 def sync(request: HttpRequest) -> HttpResponse:
     try:
         count = catalog.sync(lookups.actor(request))
-    except catalog.NoRequestLeft as used_up:
-        messages.error(request, _used_up(used_up))
+    except catalog.NoRequestLeft as none_left:
+        messages.error(request, _no_request_left(none_left))
     except catalog.Unavailable as unavailable:
         messages.error(request, f"Lists were not synced. {unavailable.words}. Nothing was changed.")
     else:
@@ -66,9 +66,9 @@ def _page(request: HttpRequest, form: AddListForm) -> HttpResponse:
     return render(request, "lists/index.html", context, status=422 if form.errors else 200)
 
 
-def _used_up(used_up: catalog.NoRequestLeft) -> str:
+def _no_request_left(none_left: catalog.NoRequestLeft) -> str:
     if notices := gateway_notices():
         return f"Lists were not synced. {notices[0].title} Nothing was changed."
-    seconds = max(1, round(used_up.wait.total_seconds()))
+    seconds = max(1, round(none_left.wait.total_seconds()))
     wait = f"Try again in {seconds} second{pluralize(seconds)}."
     return f"Our share of Persona's rate limit is used up. {wait}"
