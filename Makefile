@@ -8,9 +8,10 @@ run:
 test:
 	@sh .ci/test $(ARGS)
 
-# Long runs of the tests that kill workers and walk the state machine: about half an hour.
+# Long runs of the tests that kill workers, walk the state machine, and storm: about two hours.
 soak:
-	@SOAK=True sh .ci/test tests/journeys/test_kill.py tests/journeys/test_state_machine.py $(ARGS)
+	@SOAK=True sh .ci/test tests/journeys/test_kill.py \
+		tests/journeys/test_state_machine.py tests/journeys/test_storms.py $(ARGS)
 
 # Throughput against bare requests, the rate under a limit, and memory: about ten minutes.
 bench: export DEBUG = True

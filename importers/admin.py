@@ -41,7 +41,7 @@ class AuditEventAdmin(ReadOnly):
 
 @admin.register(Exchange)
 class ExchangeAdmin(ReadOnly):
-    list_display = ("at", "method", "path", "status", "milliseconds", "request_id", "error_title")
+    list_display = ("began_at", "ended_at", "method", "path", "status", "request_id", "error_title")
     show_full_result_count = False
 
 

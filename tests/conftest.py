@@ -19,6 +19,7 @@ from importers.intake.files import Received
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import
 from tests.support.attestations import submit
+from tests.support.batches import Meanwhile
 from tests.support.files import incoming
 from tests.support.forwarding import Clock
 from tests.support.makers import AddFile, MakeDraft, MakeImports
@@ -56,6 +57,28 @@ def persona(settings: Settings) -> Iterator[LocalPersona]:
         settings.PERSONA_BASE_URL = server.url
         settings.PERSONA_IS_LOCAL = True
         yield server
+
+
+@pytest.fixture
+def meanwhile() -> Meanwhile:
+    return Meanwhile()
+
+
+@pytest.fixture
+def interrupted(settings: Settings, meanwhile: Meanwhile) -> Iterator[LocalPersona]:
+    """Local Persona that runs `meanwhile` between a request and its late answer."""
+    with LocalPersona(delay=0, pause=meanwhile) as server:
+        settings.PERSONA_BASE_URL = server.url
+        settings.PERSONA_IS_LOCAL = True
+        yield server
+
+
+@pytest.fixture
+def interrupted_list(interrupted: LocalPersona, face_list: FaceList) -> FaceList:
+    """A list that `interrupted` knows."""
+    face_list.persona_id = interrupted.add_list("Known fraud")
+    face_list.save()
+    return face_list
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from importers.gateway import environments
+from importers.forwarding.policy import LOST
+from importers.gateway import breaker, environments
 from importers.models import Batch
 from importers.models.clock import from_now
 
@@ -49,18 +50,28 @@ class Leases:
         mine.filter(pk__in=list(self._in_hand)).update(lease_until=from_now(lease_time()))
 
 
-def claim(owner: str) -> Batch | None:
-    """Lease the batch that is due first. Return None if there is none to claim."""
+def claim(owner: str, *, trial: bool = False) -> Batch | None:
+    """Lease the batch that is due first. Return None if there is none to claim.
+
+    While sending is stopped, only a `trial` goes: a batch in doubt, or a new one if none is.
+    """
     with transaction.atomic():
-        due = Batch.objects.of_environment(environments.current()).due()
+        batches = Batch.objects.of_environment(environments.current())
+        due = batches.due()
+        if trial and batches.in_doubt().exists():
+            due = due.filter(may_have_arrived=True)
         # SQLite has no row locks and needs none: this transaction holds its only write lock.
         if connection.features.has_select_for_update_skip_locked:
             due = due.select_for_update(skip_locked=True, of=("self",))
         batch = due.first()
         if batch is None:
             return None
-        recovers = batch.recover_first or not key_lives(batch)
-        if not batch.lend(owner, from_now(lease_time()), recovers=recovers):
+        # A worker that died while sending may have reached Persona until now.
+        batch.sends.filter(ended_at=None).update(ended_at=Now(), settled_at=from_now(LOST))
+        if not key_lives(batch):
+            batch.send_to_recovery()
+            return None
+        if not batch.lend(owner, from_now(lease_time())):
             return None
         return Batch.objects.select_related("face_import__face_list").get(pk=batch.pk)
 
@@ -68,9 +79,5 @@ def claim(owner: str) -> Batch | None:
 def key_lives(batch: Batch) -> bool:
     """Return False if Persona may have forgotten the key of a batch that may have arrived."""
     # A send that starts within the key's life must also arrive within it.
-    longest_send = timedelta(seconds=2 * settings.PERSONA_TIMEOUT_SECONDS + 30)
-    life = timedelta(hours=settings.PERSONA_KEY_LIFE_HOURS) - longest_send
-    # A batch in `sending` is in a worker's hand, or was left by one that died in the middle.
-    if not (batch.may_have_arrived or batch.state == State.SENDING):
-        return True
-    return not Batch.objects.filter(pk=batch.pk, first_sent_at__lt=Now() - life).exists()
+    life = timedelta(hours=settings.PERSONA_KEY_LIFE_HOURS) - breaker.longest_request()
+    return not batch.sends_in_doubt.filter(began_at__lt=Now() - life).exists()

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, Min
 
 from importers.gateway import rate_limit
 from importers.gateway.rate_limit import Budget
-from importers.models import Batch
+from importers.models import Attempt, Batch
 
 State = Batch.State
 TO_SEND = (State.QUEUED, State.SENDING)
@@ -95,10 +95,11 @@ def _until_persona_ends(batches: Sequence[Batch], times: list[timedelta]) -> Tim
 def _pace(batches: Sequence[Batch]) -> timedelta | None:
     """Return the average time from one accepted batch of this import to the next."""
     accepted = [batch.accepted_at for batch in batches if batch.accepted_at]
-    started = [batch.first_sent_at for batch in batches if batch.first_sent_at]
-    if not accepted or not started:
+    sends = Attempt.objects.filter(batch__face_import=batches[0].face_import_id)
+    started: datetime | None = sends.aggregate(first=Min("began_at"))["first"]
+    if not accepted or started is None:
         return None
-    return max(max(accepted) - min(started), NOTHING) / len(accepted)
+    return max(max(accepted) - started, NOTHING) / len(accepted)
 
 
 def _ahead(environment: str, last: Batch) -> int:

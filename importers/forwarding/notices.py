@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from importers.gateway import environments
-from importers.models import Gateway, Import, Level, Problem
+from importers.models import Batch, Gateway, Import, Level, Problem
 from importers.models.workers import worker_is_seen
 
 
@@ -37,6 +37,12 @@ GATEWAY_NOTICES: dict[str, tuple[Level, str, str]] = {
         "We try again at least every minute, and sending resumes automatically. If this persists, "
         "check the network between this server and Persona.",
     ),
+    Problem.SERVER_TROUBLE: (
+        Level.ERROR,
+        "Persona is in trouble.",
+        "Until it is clear what became of the batches that were sent, no new ones follow. We try "
+        "one request at a time, and sending resumes automatically.",
+    ),
     Problem.RATE_LIMITED: (
         Level.WARNING,
         "Persona's rate limit is used up.",
@@ -54,7 +60,13 @@ def gateway_notices() -> list[Notice]:
     """Return what concerns every import. It is shown on every page."""
     gateway = environments.gateway()
     found = [_paused(gateway)] if gateway.paused_at else []
-    return [*found, _stopped(gateway)] if gateway.problem else found
+    return [*found, _stopped(gateway)] if _stops_anything(gateway) else found
+
+
+def _stops_anything(gateway: Gateway) -> bool:
+    """Return True if the breaker holds something up: it stays open until the next send."""
+    batches = Batch.objects.of_environment(gateway.environment)
+    return gateway.reads_fail or (gateway.sends_fail and batches.unsent().exists())
 
 
 def notices_of(face_import: Import) -> list[Notice]:

@@ -5,32 +5,43 @@ that keeps Persona from importing it twice (https://docs.withpersona.com/idempot
 gets another key, recovery searches Persona for its importer.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
-from importers.models import Batch, Problem
+from importers.models import Attempt, Batch, Problem
 from importers.persona import errors
 from importers.persona.responses import Importer
 
 State = Batch.State
 LONGEST_DELAY_SECONDS = 300
-CLOCKS_DIFFER_AT_MOST = timedelta(seconds=60)
-RECOVER_AGAIN_AFTER = timedelta(seconds=15)
+FIRST_POLL = timedelta(seconds=2)
+# How long Persona may still create an importer after a send has ended: an application that has
+# answered is done, but one behind a lost connection or a gateway's error may still be at work.
+MOST_TRIES = 3  # under one key, before Persona is searched
+MOST_DOUBTS = 10  # of one batch, while Persona accepts others
+ANSWERED, LOST = timedelta(seconds=10), timedelta(seconds=60)
 NEVER_ARRIVED = (Problem.UNREACHABLE, Problem.KEY_REFUSED, Problem.RATE_LIMITED)
 
 
 @dataclass(frozen=True)
 class Before:
-    """A batch before the attempt: sends so far, whether one may have arrived, its last problem."""
+    """A batch before the attempt: sends so far, whether one may have arrived, its last problem.
+
+    `tries` and `doubts` count the sends without a clear answer, under its key and under any.
+    """
 
     attempts: int = 1
     may_have_arrived: bool = False
     problem: str = ""
+    tries: int = 0
+    doubts: int = 0
 
     @classmethod
     def of(cls, batch: Batch) -> "Before":
-        return cls(batch.attempts, batch.may_have_arrived, batch.problem)
+        keys = batch.sends.filter(may_have_arrived=True).values_list("key", flat=True)
+        doubts = list(keys) if batch.may_have_arrived or batch.attempts > 1 else []
+        tries = doubts.count(batch.key) if doubts else 0
+        return cls(batch.attempts, batch.may_have_arrived, batch.problem, tries, len(doubts))
 
     @property
     def waiting(self) -> Batch.State:
@@ -57,6 +68,11 @@ class Step:
     holds_list: bool = False
 
     @property
+    def settles_in(self) -> timedelta:
+        """How long after this send Persona may still create its importer."""
+        return ANSWERED if self.problem == Problem.SERVER_TROUBLE else LOST
+
+    @property
     def never_arrived(self) -> bool:
         """Return True if this particular send had no effect. An earlier one may have had one."""
         return self.problem in NEVER_ARRIVED
@@ -66,14 +82,12 @@ class Step:
 class Outcome:
     """The outcome for a batch in hand: the importer that Persona created, or the next step.
 
-    Neither is given if the lease was lost before a request was made. `values` are columns to
-    write with a step. `requested` is False if the reserved request was not made.
+    `attempt` is None if no request was made. Without a step, the batch waits for the next turn.
     """
 
     importer: Importer | None = None
     step: Step | None = None
-    values: dict[str, Any] = field(default_factory=dict)
-    requested: bool = True
+    attempt: Attempt | None = None
 
 
 def after(error: errors.PersonaError, before: Before) -> Step:
@@ -82,12 +96,15 @@ def after(error: errors.PersonaError, before: Before) -> Step:
         case errors.NotConnected():
             return _gateway_is_down(Problem.UNREACHABLE, error, before)
         case errors.NoAnswer() | errors.ServerTrouble(status=408):
-            return _in_doubt(Problem.NO_ANSWER, error, before)
-        case errors.ServerTrouble() | errors.Unreadable():
-            # Persona may replay a stored 5xx under the same key, so one more try is enough.
+            return _ask_again(Problem.NO_ANSWER, error, before)
+        # Persona stores its own 5xx and replays it under the same key, so one more try is enough.
+        # A gateway's 5xx has no request ID and is not stored, so the same key may still tell.
+        case errors.ServerTrouble() | errors.Unreadable() if error.request_id:
             if before.problem == Problem.SERVER_TROUBLE:
                 return _to_recover(Problem.SERVER_TROUBLE, error)
-            return _in_doubt(Problem.SERVER_TROUBLE, error, before)
+            return _in_doubt(Problem.SERVER_TROUBLE, error)
+        case errors.ServerTrouble() | errors.Unreadable():
+            return _ask_again(Problem.GATEWAY_TROUBLE, error, before)
         case errors.Conflict():
             return _to_recover(Problem.CONFLICT, error)
         case errors.KeyRefused():
@@ -98,7 +115,7 @@ def after(error: errors.PersonaError, before: Before) -> Step:
         case errors.Refused() if error.request_id or not before.may_have_arrived:
             return _refused(error, before)
         case _:  # a refusal by a proxy, or an unknown error
-            return _in_doubt(Problem.NO_CLEAR_ANSWER, error, before)
+            return replace(_in_doubt(Problem.NO_CLEAR_ANSWER, error), delay=before.delay)
 
 
 def _gateway_is_down(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
@@ -107,10 +124,15 @@ def _gateway_is_down(problem: Problem, error: errors.PersonaError, before: Befor
     return Step(before.waiting, problem, error.sentence, may_have_arrived=arrived)
 
 
-def _in_doubt(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
-    """It may have arrived: send the same bytes under the same key."""
-    sentence = error.sentence
-    return Step(State.UNKNOWN, problem, sentence, before.delay, may_have_arrived=True)
+def _ask_again(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
+    """The same key may still tell whether it arrived, but one batch must not stop all others."""
+    enough = before.tries + 1 >= MOST_TRIES
+    return _to_recover(problem, error) if enough else _in_doubt(problem, error)
+
+
+def _in_doubt(problem: Problem, error: errors.PersonaError) -> Step:
+    """It may have arrived: send the same bytes under the same key. The breaker decides when."""
+    return Step(State.UNKNOWN, problem, error.sentence, may_have_arrived=True)
 
 
 def _to_recover(problem: Problem, error: errors.PersonaError) -> Step:
@@ -118,14 +140,8 @@ def _to_recover(problem: Problem, error: errors.PersonaError) -> Step:
 
     Recovery waits until Persona must have created the importer, if it ever does.
     """
-    return Step(
-        State.UNKNOWN,
-        problem,
-        error.sentence,
-        CLOCKS_DIFFER_AT_MOST,
-        may_have_arrived=True,
-        recover_first=True,
-    )
+    step = replace(_in_doubt(problem, error), recover_first=True)
+    return replace(step, delay=step.settles_in)
 
 
 def _refused(error: errors.Refused, before: Before) -> Step:
@@ -146,14 +162,24 @@ def _list_is_refused(problem: Problem, error: errors.Refused) -> Step:
     return Step(State.QUEUED, problem, error.sentence, new_key=True, holds_list=True)
 
 
-def not_found_at_persona(before: Before, *, key_lives: bool) -> Step:
-    """Return the step after a recovery that found no importer."""
+def not_found_at_persona(before: Before, *, key_lives: bool, others_accepted: bool) -> Step:
+    """Return the step after a recovery that found no importer.
+
+    `others_accepted` is True if Persona has accepted another batch since the first send.
+    """
     if before.problem == Problem.CONFLICT and key_lives:
         sentence = "Persona is still processing the same request. We will check again."
         delay = before.delay
         return Step(State.UNKNOWN, Problem.CONFLICT, sentence, delay, may_have_arrived=True)
+    if before.doubts >= MOST_DOUBTS and others_accepted:
+        sentence = (
+            f"Persona gave no clear answer to {before.doubts} attempts, while it accepted other "
+            "batches. This batch is not at Persona."
+        )
+        return Step(State.FAILED, Problem.KEEPS_FAILING, sentence, new_key=True)
     sentence = "Persona has no import that could be this batch. It is sent again under a new key."
-    return Step(State.QUEUED, Problem.NOT_ARRIVED, sentence, new_key=True)
+    # Others come first, in case that it is this batch on which Persona fails.
+    return Step(State.QUEUED, Problem.NOT_ARRIVED, sentence, before.delay, new_key=True)
 
 
 def ambiguous(before: Before, *, all_read: bool) -> Step:
@@ -172,18 +198,6 @@ def ambiguous(before: Before, *, all_read: bool) -> Step:
     return Step(State.FAILED, Problem.AMBIGUOUS, sentence, may_have_arrived=True)
 
 
-def recover_later(sentence: str, before: Before) -> Step:
-    """Return the step after a recovery that could not decide yet."""
-    return Step(
-        State.UNKNOWN,
-        before.problem or Problem.NO_ANSWER,
-        sentence,
-        RECOVER_AGAIN_AFTER,
-        may_have_arrived=True,
-        recover_first=True,
-    )
-
-
 def unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
     """Return the step if an image could not be read from storage, so that nothing was sent."""
     arrived = before.may_have_arrived
@@ -191,11 +205,6 @@ def unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
         return Step(State.FAILED, Problem.IMAGE_MISSING, sentence, may_have_arrived=arrived)
     problem, delay = Problem.STORAGE_UNREADABLE, before.delay
     return Step(before.waiting, problem, sentence, delay, may_have_arrived=arrived)
-
-
-def returned(before: Before) -> Step:
-    """Return the step if the worker is stopped before the batch was sent."""
-    return Step(before.waiting, before.problem, "", may_have_arrived=before.may_have_arrived)
 
 
 def seal_is_broken(sentence: str, before: Before) -> Step:

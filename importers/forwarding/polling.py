@@ -37,23 +37,26 @@ def poll() -> bool:
     missing = dict.fromkeys(due.values_list("importer_id", flat=True))  # an ordered set
     if not missing or not rate_limit.reserve_poll(environment, _spacing(environment)):
         return False
-    if rate_limit.reserve(environment):
-        return False
-    persona = client.persona()
-    after: str | None = ""
     try:
-        while after is not None:
-            page = persona.importers_page(after)
-            answered = _observe_all(page.faces, missing)
-            is_worth_it = answered > 1 and len(missing) > 1
-            after = page.next if is_worth_it and not rate_limit.reserve(environment) else None
+        _poll_pages(missing)
+        # Asked for one by one, because reading on would cost more requests.
+        for importer_id in missing:
+            _poll_one(importer_id)
+    except rate_limit.NoRequestLeft:
+        return False
     except errors.PersonaError:
         _poll_later(missing)
-        return True
-    # Asked for one by one, because reading on would cost more requests.
-    for importer_id in missing:
-        _poll_one(importer_id)
     return True
+
+
+def _poll_pages(missing: dict[str, None]) -> None:
+    """Remove from `missing` what the newest pages report. Raises NoRequestLeft, PersonaError."""
+    after: str | None = ""
+    while after is not None:
+        page = client.persona().importers_page(after)
+        answered = _observe_all(page.faces, missing)
+        is_worth_it = answered > 1 and len(missing) > 1
+        after = page.next if is_worth_it else None
 
 
 def _spacing(environment: str) -> timedelta:
@@ -95,8 +98,9 @@ def observe(batch: Batch, importer: Importer) -> None:
 
 
 def _poll_one(importer_id: str) -> None:
+    """Ask for one importer. Raises NoRequestLeft."""
     batch = Batch.objects.select_related("face_import").get(importer_id=importer_id)
-    if batch.state != State.IMPORTING or rate_limit.reserve(environments.current()):
+    if batch.state != State.IMPORTING:
         return
     try:
         observe(batch, client.persona(batch).importer(importer_id))

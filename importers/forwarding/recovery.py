@@ -1,85 +1,241 @@
-"""Recovery: find the importer of a batch that may have arrived, before it gets another key.
+"""Recovery: find out whether batches in doubt arrived, before any of them gets another key.
 
-Persona cannot search by our key, and reports neither the list nor the files of an importer
-(docs: /api-reference/importers). So ours is identified by its kind, its time and elimination: it
-was created while we were trying, and no batch has claimed it. Another batch that was tried in the
-same minutes and has no importer yet could also own it; then we wait for that one or ask a person.
+It reads Persona's newest importers, back to the first send in question, and weighs all batches in
+doubt against those that no batch has claimed (`elimination`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db import transaction
+from django.db.models import F
 
-from importers.forwarding import policy
+from importers.forwarding import elimination, policy, recording
 from importers.forwarding.claims import key_lives
-from importers.forwarding.policy import Before, Outcome
+from importers.forwarding.elimination import Ambiguous, Arrived, Doubt, Verdict
+from importers.forwarding.policy import Before
 from importers.gateway import client, environments, rate_limit
-from importers.models import Batch, Problem
+from importers.models import Attempt, Batch, Gateway, Problem
+from importers.models.clock import from_now
 from importers.persona import errors
-from importers.persona.responses import Importer, Status
+from importers.persona.responses import Importer
 
 State = Batch.State
-SKEW = policy.CLOCKS_DIFFER_AT_MOST
+AGAIN_AFTER = timedelta(seconds=15)
+CLOCK_MARGIN = timedelta(seconds=1.5)  # beyond the measured error: times may be rounded
+COUNTS_ARE_AWAITED = timedelta(minutes=5)
 MAX_PAGES = 20  # of a hundred importers each
-
-
-class TooEarly(Exception):
-    """Another batch may soon have its importer, or our share is used up: try again later."""
+OBSERVED_BATCHES = 20
 
 
 @dataclass(frozen=True)
-class Search:
-    """The importers that could be the batch's, whether all were read, and whether it is certain.
+class Question:
+    """A batch that may own an unclaimed importer, and its sends that may have arrived."""
 
-    It is uncertain if another batch could own one of them too, or if Persona does not report when
-    one was created.
-    """
+    batch: Batch
+    sends: list[Attempt]
 
-    found: list[Importer]
+    @property
+    def is_recent(self) -> bool:
+        """Return True if Persona may still be counting its images."""
+        return any(send.began_at > send.now - COUNTS_ARE_AWAITED for send in self.sends)
+
+    @property
+    def is_ready(self) -> bool:
+        """Return True if nothing can arrive any more, and no send under its key is to come."""
+        waits = self.batch.state == State.FAILED or self.batch.recover_first
+        return waits and all(send.settled_at and send.settled_at <= send.now for send in self.sends)
+
+    def overlaps(self, other: "Question", apart: timedelta) -> bool:
+        """Return True if both could own the same importer."""
+        return any(
+            two.began_at <= _end(one, apart) + apart and one.began_at <= _end(two, apart) + apart
+            for one in self.sends
+            for two in other.sends
+        )
+
+
+@dataclass(frozen=True)
+class Read:
+    """The importers that were read, whether they reach far enough back, and Persona's clock."""
+
+    importers: list[Importer]
     all_read: bool
-    is_sure: bool
+    gateway: Gateway
 
 
-def recover(batch: Batch) -> Outcome:
-    """Search Persona for the batch, and return its importer if no other explanation is left."""
-    before = Before.of(batch)
+def recover() -> bool:
+    """Resolve the batches in doubt that sending again cannot. Return False if none is due."""
+    environment = environments.current()
+    due = _reserve_due(environment)
+    if not due:
+        return False
+    questions, apart = _questions(environment), _apart(environments.gateway())
+    groups = _groups(due, questions, apart)
+    ready = [group for group in groups if all(one.is_ready for one in group)]
+    asked = [question for group in ready for question in group]
+    if not asked:
+        _note(due, "Checking with Persona.")
+        return True
     try:
-        search = find(batch)
+        read = _read_back_to([send for question in asked for send in question.sends])
+        _apply(asked, _decide(questions, read), read)
     except errors.PersonaError as error:
-        return Outcome(step=policy.recover_later(error.words, before))
-    except TooEarly:
-        return Outcome(step=policy.recover_later("Checking with Persona.", before))
-    # An import that the backup does not hold could own the importer, so only a person matches it.
-    is_sure = search.is_sure and before.problem != Problem.RESTORED
-    if is_sure and len(search.found) == 1 and fits(batch, search.found[0]):
-        return Outcome(importer=search.found[0])
-    if search.found or not search.all_read:
-        step = policy.ambiguous(before, all_read=search.all_read)
-        return Outcome(step=step, values={"candidates": [_candidate(row) for row in search.found]})
-    return Outcome(step=policy.not_found_at_persona(before, key_lives=key_lives(batch)))
+        _note(due, error.words)
+    except rate_limit.NoRequestLeft:
+        _note(due, "Checking with Persona.")
+    return True
 
 
-def find(batch: Batch) -> Search:
-    """Return the unclaimed importers that could be its own. Raises PersonaError or TooEarly."""
-    rivals = _rivals(batch)
-    _wait_for(rivals)
-    created, all_read = _created_meanwhile(batch)
-    _wait_for(rivals)  # one may have started in the meantime
-    shared = rivals.exists()
-    known = Batch.objects.filter(importer_id__in=[row.id for row in created])
-    claimed = set(known.values_list("importer_id", flat=True))
-    found = [row for row in created if row.id not in claimed]
-    uncertain = shared or any(row.created_at is None for row in found)
-    return Search(found, all_read, is_sure=all_read and not (found and uncertain))
+def _reserve_due(environment: str) -> set[int]:
+    """Return the batches that are due. No other worker gets them until the next search is due."""
+    due = list(Batch.objects.of_environment(environment).to_recover().values_list("pk", flat=True))
+    if not due:
+        return set()
+    mine = Batch.objects.to_recover().filter(pk__in=due)
+    return set(due) if mine.update(next_attempt_at=from_now(AGAIN_AFTER)) else set()
 
 
-def fits(batch: Batch, importer: Importer) -> bool:
-    """Return True if nothing that Persona reports contradicts that it is this batch's."""
-    # Evidence against it only: Persona does not promise that counts add up.
-    counts = (importer.successful_count, importer.duplicate_count, importer.error_count)
-    total = sum(count or 0 for count in counts)
-    return total == batch.image_count or (importer.status is Status.PENDING and total == 0)
+def _note(batches: Iterable[int], sentence: str) -> None:
+    Batch.objects.filter(pk__in=batches, recover_first=True).update(problem_detail=sentence)
+
+
+def _questions(environment: str) -> list[Question]:
+    batches = Batch.objects.of_environment(environment).possibly_at_persona()
+    rows = batches.select_related("face_import__face_list").order_by("pk")
+    questions = [Question(row, list(row.sends_in_doubt)) for row in rows]
+    return [question for question in questions if question.sends or question.batch.recover_first]
+
+
+def _apart(gateway: Gateway) -> timedelta:
+    """Return how far apart two sends must be to be told apart by Persona's clock."""
+    least, most = gateway.clock_ahead
+    return most - least + 2 * CLOCK_MARGIN
+
+
+def _groups(due: set[int], questions: list[Question], apart: timedelta) -> list[list[Question]]:
+    """Return each due batch together with those that could own the same importers."""
+    rest = list(questions)
+    groups = []
+    while first := next((one for one in rest if one.batch.pk in due), None):
+        group, near = [], [first]
+        while near:
+            rest = [one for one in rest if one not in near]
+            group += near
+            near = [one for one in rest if any(one.overlaps(other, apart) for other in near)]
+        groups.append(group)
+    return groups
+
+
+def _read_back_to(sends: list[Attempt]) -> Read:
+    """Read page by page, newest first. Raises NoRequestLeft, PersonaError.
+
+    Importers without a creation time are included, since a key can be configured to hide it.
+    """
+    if not sends:  # a late answer has shown that none arrived
+        return Read([], True, environments.gateway())
+    importers: list[Importer] = []
+    after = ""
+    for _ in range(MAX_PAGES):
+        page = client.persona().importers_page(after)
+        importers += page.faces
+        gateway = environments.gateway()
+        begin = min(_by_personas_clock(send, gateway)[0] for send in sends)
+        if page.next is None or (page.oldest and page.oldest < begin):
+            return Read(importers, True, gateway)
+        after = page.next
+    return Read(importers, False, gateway)
+
+
+def _decide(questions: list[Question], read: Read) -> dict[int, Verdict]:
+    claimed = Batch.objects.filter(importer_id__in=[row.id for row in read.importers])
+    taken = set(claimed.values_list("importer_id", flat=True))
+    unclaimed = [row for row in read.importers if row.id not in taken]
+    doubts = [_doubt(question, read) for question in questions]
+    return elimination.decide(doubts, unclaimed, counts_add_up=_counts_add_up(read.gateway))
+
+
+def _doubt(question: Question, read: Read) -> Doubt:
+    batch = question.batch
+    return Doubt(
+        batch.pk,
+        batch.image_count,
+        tuple(_by_personas_clock(send, read.gateway) for send in question.sends),
+        # An import that the backup does not hold could own the importer.
+        needs_a_person=not read.all_read or batch.problem == Problem.RESTORED,
+    )
+
+
+def _by_personas_clock(send: Attempt, gateway: Gateway) -> tuple[datetime, datetime]:
+    """Return when Persona can have created the importer of a send."""
+    least, most = gateway.clock_ahead
+    then_least, then_most = send.clock_ahead_least, send.clock_ahead_most
+    if (
+        then_least is not None
+        and then_most is not None
+        and (then_most < least or most < then_least)
+    ):
+        # One of the clocks was set since, perhaps during the send.
+        least, most = min(least, then_least), max(most, then_most)
+    end = _end(send, _apart(gateway))
+    return send.began_at + least - CLOCK_MARGIN, end + most + CLOCK_MARGIN
+
+
+def _end(send: Attempt, apart: timedelta) -> datetime:
+    """Return until when Persona can have created the importer of a send.
+
+    It leaves out the last moments before the send settled: then no batch that is sent afterwards
+    can own the same importer.
+    """
+    if send.ended_at is None or send.settled_at is None:
+        return send.now
+    return max(send.ended_at, send.settled_at - apart)
+
+
+def _counts_add_up(gateway: Gateway) -> bool:
+    """Return True if Persona's counts equaled the number of images in all recent batches."""
+    batches = Batch.objects.of_environment(gateway.environment)
+    done = batches.filter(state=State.DONE, importer_among=[]).order_by("-finished_at")
+    counted = F("successful_count") + F("duplicate_count") + F("error_count")
+    rows = list(done.values_list("image_count", counted)[:OBSERVED_BATCHES])
+    return bool(rows) and all(image_count == total for image_count, total in rows)
+
+
+@transaction.atomic
+def _apply(asked: list[Question], verdicts: dict[int, Verdict], read: Read) -> None:
+    """Record every verdict at once, so that a group of batches stays a group."""
+    for question in asked:
+        batch = question.batch
+        if batch.state == State.UNKNOWN:  # a failed one waits for its person
+            _apply_one(question, verdicts[batch.pk], read)
+
+
+def _apply_one(question: Question, verdict: Verdict, read: Read) -> None:
+    batch, before = question.batch, Before.of(question.batch)
+    move = batch.resolve
+    match verdict:
+        case Arrived(importer, among):
+            recording.importer_found(batch, importer, move, importer_among=list(among))
+        case Ambiguous(is_final=False) if question.is_recent:
+            _note([batch.pk], "Waiting for Persona's counts.")
+        case Ambiguous(candidates):
+            step = policy.ambiguous(before, all_read=read.all_read)
+            rows = [_candidate(importer) for importer in candidates]
+            recording.step_taken(batch, step, move, candidates=rows)
+        case _ if not read.all_read:
+            recording.step_taken(batch, policy.ambiguous(before, all_read=False), move)
+        case _:
+            step = policy.not_found_at_persona(
+                before, key_lives=key_lives(batch), others_accepted=_others_accepted(question)
+            )
+            recording.step_taken(batch, step, move)
+
+
+def _others_accepted(question: Question) -> bool:
+    environment = question.batch.face_import.face_list.environment
+    others = Batch.objects.of_environment(environment).exclude(pk=question.batch.pk)
+    return any(others.filter(accepted_at__gt=send.began_at).exists() for send in question.sends[:1])
 
 
 def _candidate(importer: Importer) -> dict[str, object]:
@@ -92,47 +248,3 @@ def _candidate(importer: Importer) -> dict[str, object]:
         "duplicate_count": importer.duplicate_count,
         "error_count": importer.error_count,
     }
-
-
-def _window(batch: Batch) -> tuple[datetime, datetime]:
-    """Return when its importer can have been created, with a margin for the clocks."""
-    if batch.first_sent_at is None or batch.tried_until is None:
-        raise ValueError("A batch that was never sent cannot be recovered.")
-    return batch.first_sent_at - SKEW, batch.tried_until + SKEW
-
-
-def _rivals(batch: Batch) -> QuerySet[Batch]:
-    """Return the other batches that may own an importer created in the same minutes."""
-    begin, end = _window(batch)
-    others = Batch.objects.of_environment(environments.current()).exclude(pk=batch.pk)
-    in_doubt = Q(state=State.SENDING) | Q(may_have_arrived=True, importer_id="")
-    recent = Q(state=State.SENDING) | Q(tried_until__gte=begin - SKEW)
-    return others.filter(in_doubt & recent, first_sent_at__lte=end + SKEW)
-
-
-def _wait_for(rivals: QuerySet[Batch]) -> None:
-    # A rival that is itself in recovery does not count: the two would wait for each other.
-    waiting = rivals.filter(state__in=[State.SENDING, State.UNKNOWN], recover_first=False)
-    if waiting.exists():
-        raise TooEarly
-
-
-def _created_meanwhile(batch: Batch) -> tuple[list[Importer], bool]:
-    """Read page by page, newest first, back to its first send. Return False if that was too far.
-
-    Importers without a creation time are included, since a key can be configured to hide it.
-    """
-    persona = client.persona(batch)
-    found: list[Importer] = []
-    after = ""
-    for _ in range(MAX_PAGES):
-        if after and rate_limit.reserve(environments.current(), to_send=True):
-            raise TooEarly
-        page = persona.importers_page(after)
-        ahead = environments.gateway().clock_ahead
-        begin, end = (moment + ahead for moment in _window(batch))
-        found += [row for row in page.faces if begin <= (row.created_at or begin) <= end]
-        if page.next is None or (page.oldest and page.oldest < begin):
-            return found, True
-        after = page.next
-    return found, False

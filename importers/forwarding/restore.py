@@ -9,13 +9,13 @@ import uuid
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Least, Now
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import OPERATOR
-from importers.models import Batch, Import, Problem
+from importers.models import Attempt, Batch, Import, Problem
 
 State = Batch.State
 
@@ -30,11 +30,9 @@ def doubt_unsent(backup_from: datetime) -> tuple[int, int]:
         # A batch in doubt must have a key (`key_is_stored_before_sending`).
         for batch in unsent.filter(idempotency_key=None):
             Batch.objects.filter(pk=batch.pk).update(idempotency_key=uuid.uuid4())
-        # Recovery searches from the backup on, or from the first send if that was earlier.
+        _doubt_since(backup_from, unsent)
         count = unsent.update(
             may_have_arrived=True,
-            first_sent_at=Least(Coalesce(F("first_sent_at"), backup_from), backup_from),
-            tried_until=Now(),
             problem=Problem.RESTORED,
             problem_detail="The database was restored. The batch may have been sent since.",
             lease_until=None,
@@ -45,3 +43,11 @@ def doubt_unsent(backup_from: datetime) -> tuple[int, int]:
             OPERATOR, Action.DATABASE_RESTORED, backup_from=str(backup_from), batches=count
         )
     return count, Import.objects.filter(state=Import.State.DRAFT).count()
+
+
+def _doubt_since(backup_from: datetime, batches: QuerySet[Batch]) -> None:
+    """Recovery then searches for each batch from the backup on."""
+    interval = {"began_at": backup_from, "ended_at": Now(), "settled_at": Now()}
+    Attempt.objects.bulk_create(
+        Attempt(batch=batch, key=batch.key, **interval) for batch in batches
+    )

@@ -1,73 +1,132 @@
-"""The breaker: stops all sending while Persona is in trouble, then resumes.
+"""The breaker: stops sending while Persona is in trouble, so that few batches are ever in doubt.
 
-Open: the key was refused, Persona could not be reached, or the rate limit was reached; no worker
-sends or polls. Half-open: from `retry_at` on, one request at a time is let through as a trial
-(`rate_limit.reserve`). Closed: an answer came, and everything resumes.
+Open: a request failed, or its outcome is unknown. A failed send stops all sends; a failed read
+stops every request. Half-open: from `retry_at` on, one request at a time is let through as a
+trial. Closed: the trial was answered, and no batch is in doubt. Answers to requests that left
+before the breaker opened close nothing.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from importers.gateway import environments
-from importers.models import Gateway, Problem
+from importers.models import Batch, Exchange, Gateway, Problem
 from importers.models.clock import from_now
-from importers.persona import errors
-from importers.persona.client import Exchange
+from importers.persona import client, errors
 
-LONGEST_WAIT_SECONDS = 60
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 60.0
+ASK_AGAIN = timedelta(seconds=1)
+# A worker that starts may have the corrected key or address.
+CURED_BY_A_RESTART = (Problem.KEY_REFUSED, Problem.UNREACHABLE)
+CLOSED = {
+    "problem": "",
+    "problem_detail": "",
+    "problem_since": None,
+    "failures": 0,
+    "retry_at": None,
+    "trial": None,
+    "sends_fail": False,
+    "reads_fail": False,
+}
 
 
-def note(exchange: Exchange, environment: str) -> None:
+def longest_request() -> timedelta:
+    """Return how long a request may take in all: to connect, to leave, and to be answered."""
+    return timedelta(seconds=2 * settings.PERSONA_TIMEOUT_SECONDS + 30)
+
+
+def stops(gateway: Gateway, *, to_send: bool) -> bool:
+    """Return True if requests of this kind are stopped, except for one trial at a time."""
+    return gateway.reads_fail or (to_send and gateway.sends_fail)
+
+
+def is_trial(exchange: Exchange) -> bool:
+    return Gateway.objects.filter(trial=exchange).exists()
+
+
+def wait(gateway: Gateway, now: datetime) -> timedelta:
+    """Return zero if a trial may go now, or how long to wait before asking again."""
+    if gateway.retry_at and gateway.retry_at > now:
+        return gateway.retry_at - now
+    trial = gateway.trial
+    if trial and trial.ended_at is None and trial.began_at > now - longest_request():
+        return ASK_AGAIN
+    return timedelta()
+
+
+def note(outcome: client.Exchange, exchange: Exchange) -> None:
     """Open or close the breaker according to the outcome of a request."""
-    match exchange.error:
-        case errors.KeyRefused() if _concerns_lists_only(exchange):
+    match outcome.error:
+        case errors.KeyRefused() if _concerns_lists_only(outcome):
             return
-        case errors.KeyRefused() as error:
-            _open(environment, Problem.KEY_REFUSED, exchange.method, error)
-        case errors.RateLimited() as error:
-            _open(environment, Problem.RATE_LIMITED, exchange.method, error)
-        case errors.NoAnswer() as error:
-            _open(environment, Problem.UNREACHABLE, exchange.method, error)
-        case _:  # any other answer, even a refusal, shows that Persona can be reached
-            _close(environment, exchange.method)
+        case errors.ServerTrouble() | errors.Unreadable() if _concerns_one_importer(outcome):
+            return
+        case errors.KeyRefused():
+            _open(exchange, outcome, Problem.KEY_REFUSED)
+        case errors.RateLimited():
+            _open(exchange, outcome, Problem.RATE_LIMITED)
+        case errors.NoAnswer():
+            _open(exchange, outcome, Problem.UNREACHABLE)
+        case errors.ServerTrouble() | errors.Unreadable():
+            _open(exchange, outcome, Problem.SERVER_TROUBLE)
+        case _:  # any other answer, even a refusal, shows that Persona works
+            _close(exchange, outcome)
 
 
 def try_now() -> None:
-    """Allow the next trial at once: a worker that starts may have the corrected key."""
-    opened = Gateway.objects.filter(environment=environments.current()).exclude(problem="")
-    opened.update(retry_at=None)
+    """Allow the next trial at once, if what failed may have been corrected by a restart."""
+    opened = Gateway.objects.filter(environment=environments.current())
+    opened.filter(problem__in=CURED_BY_A_RESTART).update(retry_at=None)
 
 
-def _concerns_lists_only(exchange: Exchange) -> bool:
+def _concerns_lists_only(outcome: client.Exchange) -> bool:
     """A key may be allowed to import faces and yet not to read lists: that stops no sending."""
-    return exchange.status == 403 and exchange.path.startswith("/lists")
+    return outcome.status == 403 and outcome.path.startswith("/lists")
 
 
-def _open(environment: str, problem: Problem, method: str, error: errors.PersonaError) -> None:
-    failures = Gateway.objects.get_or_create(environment=environment)[0].failures
-    seconds: float = min(5 * 2 ** min(failures, 10), LONGEST_WAIT_SECONDS)
-    if isinstance(error, errors.RateLimited) and error.wait_seconds is not None:
-        seconds = error.wait_seconds
-    Gateway.objects.filter(environment=environment).update(
+def _concerns_one_importer(outcome: client.Exchange) -> bool:
+    """Persona may fail on a single importer for good: that says nothing about the others."""
+    return outcome.path.startswith("/importers/")
+
+
+def _is_send(outcome: client.Exchange) -> bool:
+    return outcome.method == "POST"
+
+
+def _open(exchange: Exchange, outcome: client.Exchange, problem: Problem) -> None:
+    error, rows = outcome.error, Gateway.objects.filter(environment=exchange.environment)
+    if error is None:
+        raise ValueError("Only an error opens the breaker.")
+    gateway = rows.get()
+    rows.update(
         problem=problem,
         problem_detail=error.words,
-        # A 403 can concern one method alone: a key may be allowed to poll but not to import.
-        failing_method=method if error.status == 403 else "",
         problem_since=Coalesce(F("problem_since"), Now()),
-        failures=F("failures") + 1,
-        retry_at=from_now(timedelta(seconds=seconds)),
+        **{"sends_fail" if _is_send(outcome) else "reads_fail": True},
     )
+    if isinstance(error, errors.RateLimited) and error.wait_seconds is not None:
+        seconds: float = error.wait_seconds
+    elif gateway.problem and gateway.trial_id != exchange.pk:
+        return  # it left before the breaker opened, so it says no more than the first failure
+    else:
+        seconds = min(FIRST_WAIT_SECONDS * 2 ** min(gateway.failures, 10), LONGEST_WAIT_SECONDS)
+    rows.update(failures=F("failures") + 1, retry_at=from_now(timedelta(seconds=seconds)))
 
 
-def _close(environment: str, method: str) -> None:
-    """Close the breaker. If sending was forbidden, an answer to a poll does not close it."""
-    gateway = Gateway.objects.filter(environment=environment)
-    # Nearly every answer finds the breaker closed: then nothing is written.
-    if not gateway.exclude(problem="", retry_at=None).exists():
+def _close(exchange: Exchange, outcome: client.Exchange) -> None:
+    """Close the breaker after an answered trial.
+
+    An answered read allows only reads again, and while a batch is in doubt, one send follows
+    another, so that no two are ever in doubt together that were not sent together.
+    """
+    tried = Gateway.objects.filter(trial=exchange)
+    if not tried.exists():  # nearly always, for the breaker is closed
         return
-    gateway.filter(failing_method__in=["", method]).exclude(problem="").update(
-        problem="", problem_detail="", failing_method="", problem_since=None, failures=0
-    )
-    gateway.update(retry_at=None)
+    batches = Batch.objects.of_environment(exchange.environment).exclude(exchanges=exchange)
+    if not _is_send(outcome) or batches.in_doubt().exists():
+        opened = tried.filter(sends_fail=True)
+        opened.update(reads_fail=False, retry_at=None, trial=None, failures=0)
+    tried.update(**CLOSED)

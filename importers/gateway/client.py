@@ -1,11 +1,11 @@
 """Persona's client for the current environment, with every exchange recorded."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, DurationField, ExpressionWrapper, Value
 from django.db.models.functions import Now
 
 from importers.gateway import breaker, environments, rate_limit
@@ -13,54 +13,72 @@ from importers.models import Batch, Exchange, Gateway
 from importers.persona import client
 
 log = logging.getLogger(__name__)
+COMPARE_EVERY = timedelta(hours=1)  # clocks drift
 LOCAL_API_KEY = "persona_sandbox_local"  # the default of Local Persona; it opens nothing else
 
 
 def persona(batch: Batch | None = None, timeout_seconds: float | None = None) -> client.Client:
-    """Return a client that records every exchange, with the batch that it concerns."""
-    environment = environments.current()
+    """Return a client for one read within our share. Raises NoRequestLeft."""
+    exchange = rate_limit.reserve(environments.current())
+    return reserved(exchange, batch, timeout_seconds)
+
+
+def reserved(
+    exchange: Exchange, batch: Batch | None = None, timeout_seconds: float | None = None
+) -> client.Client:
+    """Return a client for the one request that was reserved; `batch` is what it concerns."""
     return client.Client(
         settings.PERSONA_BASE_URL,
         settings.PERSONA_API_KEY or LOCAL_API_KEY,
         version=settings.PERSONA_VERSION,
         timeout_seconds=timeout_seconds or settings.PERSONA_TIMEOUT_SECONDS,
-        on_exchange=lambda exchange: _record(exchange, environment, batch),
+        on_exchange=lambda outcome: _record(outcome, exchange, batch),
     )
 
 
-def _record(exchange: client.Exchange, environment: str, batch: Batch | None) -> None:
-    _log(exchange, batch)
+def _record(outcome: client.Exchange, exchange: Exchange, batch: Batch | None) -> None:
+    _log(outcome, batch)
     with transaction.atomic():
-        _store(exchange, batch)
-        if exchange.rate_limit:
-            rate_limit.learn(environment, exchange.rate_limit)
-        if exchange.date:
-            _compare_clocks(environment, exchange.date)
-        breaker.note(exchange, environment)
+        _store(outcome, exchange, batch)
+        if outcome.rate_limit:
+            rate_limit.learn(exchange.environment, outcome.rate_limit)
+        if outcome.date:
+            _compare_clocks(exchange.environment, outcome.date, outcome.seconds)
+        breaker.note(outcome, exchange)
 
 
-def _store(exchange: client.Exchange, batch: Batch | None) -> None:
-    error = exchange.error
-    Exchange.objects.create(
-        milliseconds=round(exchange.seconds * 1000),
-        method=exchange.method,
-        path=exchange.path[:300],  # an ID may need twelve characters for each of its own
-        status=exchange.status,
-        request_id=exchange.request_id,
+def _store(outcome: client.Exchange, exchange: Exchange, batch: Batch | None) -> None:
+    error = outcome.error
+    Exchange.objects.filter(pk=exchange.pk).update(
+        ended_at=Now(),
+        method=outcome.method,
+        path=outcome.path[:300],  # an ID may need twelve characters for each of its own
+        status=outcome.status,
+        request_id=outcome.request_id,
         error_title=error.title or error.summary if error else "",
         error_detail=error.detail if error else "",
         batch=batch,
     )
 
 
-def _compare_clocks(environment: str, date: datetime) -> None:
-    """Note how far Persona's clock is ahead of the database's.
+def _compare_clocks(environment: str, date: datetime, seconds: float) -> None:
+    """Note the least and the most that Persona's clock can be ahead of the database's.
 
-    This is accurate to a second or two: the `Date` header has whole seconds, and the answer took
-    a moment to arrive.
+    An answer was dated, in whole seconds, at some moment of its exchange. Many answers together
+    tell the difference to a fraction of a second; it is measured anew if a clock was set.
     """
-    ahead = ExpressionWrapper(Value(date, DateTimeField()) - Now(), DurationField())
-    Gateway.objects.filter(environment=environment).update(clock_ahead=ahead)
+    rows = Gateway.objects.with_now().filter(environment=environment)
+    gateway = rows.get()
+    least = date - gateway.now
+    most = least + timedelta(seconds=1 + seconds)
+    values: dict[str, Any] = {"clocks_compared_at": gateway.now}
+    if gateway.clocks_compared_at and gateway.now - gateway.clocks_compared_at < COMPARE_EVERY:
+        known_least, known_most = gateway.clock_ahead
+        if most >= known_least and least <= known_most:  # otherwise a clock was set in between
+            least, most, values = max(least, known_least), min(most, known_most), {}
+            if (least, most) == (known_least, known_most):
+                return
+    rows.update(clock_ahead_least=least, clock_ahead_most=most, **values)
 
 
 def _log(exchange: client.Exchange, batch: Batch | None) -> None:

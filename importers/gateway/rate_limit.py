@@ -1,30 +1,41 @@
-"""The rate budget: our share of Persona's rate limit, one for all workers, in one row.
+"""The rate budget: our share of Persona's rate limit, one for all workers.
 
 Persona limits the requests per minute of all keys of an environment together, and the customer's
 live identity checks share that limit (https://docs.withpersona.com/rate-limiting). We use at most
 PERSONA_RATE_SHARE of it in any 60 seconds and stop while less than 15 % remains. A share of 1
 states that nobody else needs the limit, so then we continue until nothing remains. Two percent of
 the budget is reserved for polling, so that batches at Persona are followed while many wait to be
-sent. All times are by the database's clock.
+sent.
+
+A request counts from its reservation until a minute after it ended. It reaches Persona between
+the two, so no delay on its way can make Persona see more of ours in a minute than our share. All
+times are by the database's clock.
 """
 
 import math
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, Count, F, Min, Q, QuerySet, When
 from django.db.models.functions import Now
 
-from importers.models import Gateway
+from importers.gateway import breaker
+from importers.models import Exchange, Gateway
 from importers.models.clock import from_now
 from importers.persona.responses import RateLimit
 
-TICKS = 10  # per second
-TRIAL = timedelta(seconds=30)  # the breaker, once half-open, lets one request through in each
 FLOOR = 0.15  # of Persona's limit: left to the customer's live checks
 PART_FOR_POLLS = 0.02  # of our share
+
+
+class NoRequestLeft(Exception):
+    """No request may be made for now: try again after `wait`."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__("Persona must not be asked now")
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -42,38 +53,32 @@ def window() -> timedelta:
     return timedelta(seconds=settings.PERSONA_RATE_WINDOW_SECONDS)
 
 
-def reserve(environment: str, *, to_send: bool = False) -> timedelta:
-    """Reserve one request. Return zero, or how long to wait before asking again."""
+def reserve(environment: str, *, to_send: bool = False) -> Exchange:
+    """Reserve one request. Raises NoRequestLeft."""
     with transaction.atomic():
         gateway = _locked(environment)
-        now = gateway.now
-        if to_send and gateway.paused_at:  # a pause does not stop polling
-            return window()
-        if gateway.retry_at and gateway.retry_at > now:
-            return gateway.retry_at - now
-        recent = _recent(gateway)
-        allowed = _allowed_to_send(gateway) if to_send else _allowed(gateway)
-        if sum(recent.values()) >= allowed:
-            return _until_one_expires(recent, now)
-        if gateway.rate_resets_at and gateway.rate_resets_at > now and _is_scarce(gateway):
-            return gateway.rate_resets_at - now
-        tick = _tick(now)
-        gateway.recent = recent | {tick: recent.get(tick, 0) + 1}
-        # While the breaker is open, this request is the trial and the others wait for its outcome.
-        gateway.retry_at = now + TRIAL if gateway.problem else None
-        gateway.save(update_fields=["recent", "retry_at"])
-    return timedelta()
+        is_trial = breaker.stops(gateway, to_send=to_send)
+        wait = breaker.wait(gateway, gateway.now) if is_trial else timedelta()
+        if wait := wait or _wait(gateway, to_send=to_send):
+            raise NoRequestLeft(wait)
+        exchange = Exchange.objects.create(environment=environment)
+        if is_trial:
+            Gateway.objects.filter(pk=gateway.pk).update(trial=exchange)
+    return exchange
 
 
-def release(environment: str) -> None:
+def begin(exchange: Exchange) -> Gateway | None:
+    """Note that a reserved send leaves now. Return None if sending has been stopped since."""
+    rows = Gateway.objects.filter(environment=exchange.environment, paused_at=None)
+    gateway = rows.filter(Q(sends_fail=False, reads_fail=False) | Q(trial=exchange)).first()
+    if gateway:
+        Exchange.objects.filter(pk=exchange.pk).update(began_at=Now())
+    return gateway
+
+
+def release(exchange: Exchange) -> None:
     """Return a request that was reserved but not made."""
-    with transaction.atomic():
-        gateway = _locked(environment)
-        recent = _recent(gateway)
-        if recent:
-            recent[max(recent)] -= 1
-            gateway.recent = {then: count for then, count in recent.items() if count}
-            gateway.save(update_fields=["recent"])
+    exchange.delete()
 
 
 def reserve_poll(environment: str, spacing: timedelta) -> bool:
@@ -106,9 +111,8 @@ def budget(environment: str) -> Budget:
     if gateway is None:
         unused = Gateway()
         return Budget(0, _allowed(unused), unused.rate_limit)
-    recent = _recent(gateway)
-    free_in = _until_one_expires(recent, gateway.now) if recent else timedelta()
-    return Budget(sum(recent.values()), _allowed(gateway), gateway.rate_limit, free_in)
+    used, free_in = _use(gateway)
+    return Budget(used, _allowed(gateway), gateway.rate_limit, free_in)
 
 
 def _locked(environment: str) -> Gateway:
@@ -120,24 +124,36 @@ def _locked(environment: str) -> Gateway:
     return gateway
 
 
-def _recent(gateway: Gateway) -> dict[int, int]:
-    """Return our requests of the last minute, by tick.
-
-    `now` was read before the row was locked, so another worker's tick may lie a little ahead.
-    One that lies far ahead was written before the clock was set back and no longer counts.
-    """
-    tick = _tick(gateway.now)
-    ticks = settings.PERSONA_RATE_WINDOW_SECONDS * TICKS
-    requests = {int(then): count for then, count in gateway.recent.items()}
-    return {then: count for then, count in requests.items() if abs(then - tick) <= ticks}
-
-
-def _tick(moment: datetime) -> int:
-    return int(moment.timestamp() * TICKS)
+def _wait(gateway: Gateway, *, to_send: bool) -> timedelta:
+    """Return zero if the budget allows a request now, or how long to wait."""
+    if to_send and gateway.paused_at:  # a pause does not stop polling
+        return window()
+    used, free_in = _use(gateway)
+    if used >= (_allowed_to_send(gateway) if to_send else _allowed(gateway)):
+        return free_in or breaker.ASK_AGAIN
+    if gateway.rate_resets_at and gateway.rate_resets_at > gateway.now and _is_scarce(gateway):
+        return gateway.rate_resets_at - gateway.now
+    return timedelta()
 
 
-def _until_one_expires(recent: dict[int, int], now: datetime) -> timedelta:
-    return window() + timedelta(seconds=(min(recent) + 1) / TICKS - now.timestamp())
+def _use(gateway: Gateway) -> tuple[int, timedelta]:
+    """Return how many requests count, and when the first that has ended no longer does."""
+    counted = _counted(gateway).aggregate(used=Count("pk"), first=Min("ended_at"))
+    if counted["first"] is None:
+        return counted["used"], timedelta()
+    return counted["used"], max(counted["first"] + window() - gateway.now, timedelta())
+
+
+def _counted(gateway: Gateway) -> QuerySet[Exchange]:
+    # Times that lie far ahead were written before the clock was set back and no longer count. A
+    # request without an end is under way, or its worker died.
+    ended = Q(ended_at__gt=gateway.now - window(), ended_at__lt=gateway.now + window())
+    under_way = Q(
+        ended_at=None,
+        began_at__gt=gateway.now - window() - breaker.longest_request(),
+        began_at__lt=gateway.now + window(),
+    )
+    return Exchange.objects.filter(ended | under_way, environment=gateway.environment)
 
 
 def _allowed(gateway: Gateway) -> int:

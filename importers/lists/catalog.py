@@ -17,7 +17,7 @@ from importers.persona.client import Client
 from importers.persona.responses import FACE_LIST, PersonaList
 
 SYNC_EVERY = timedelta(minutes=10)
-RETRY_EVERY = timedelta(minutes=1)  # while the breaker is open: a sync is a trial too
+RETRY_EVERY = timedelta(minutes=1)  # while reads fail: a sync is a trial too
 TIMEOUT_SECONDS = 10  # a person is waiting
 
 
@@ -112,7 +112,7 @@ def add(persona_id: str, name: str, actor: Actor) -> tuple[FaceList, str]:
 
 def sync_is_due() -> bool:
     gateway = Gateway.objects.filter(environment=environments.current())
-    lately = Q(lists_attempted_at__gt=Now() - SYNC_EVERY, problem="")
+    lately = Q(lists_attempted_at__gt=Now() - SYNC_EVERY, reads_fail=False)
     return not gateway.filter(lately | Q(lists_attempted_at__gt=Now() - RETRY_EVERY)).exists()
 
 
@@ -134,9 +134,10 @@ def _every_list() -> Iterator[PersonaList]:
 
 def _persona() -> Client:
     """Return a client for one request within our share. Raises NoRequestLeft."""
-    if wait := rate_limit.reserve(environments.current()):
-        raise NoRequestLeft(wait)
-    return client.persona(timeout_seconds=TIMEOUT_SECONDS)
+    try:
+        return client.persona(timeout_seconds=TIMEOUT_SECONDS)
+    except rate_limit.NoRequestLeft as full:
+        raise NoRequestLeft(full.wait) from full
 
 
 def _store(found: PersonaList) -> FaceList | None:

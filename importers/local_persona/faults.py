@@ -167,6 +167,7 @@ FAULTS: dict[str, Fault] = {
     "drop_before_body": Fault(ARRIVAL, IMPORT, "cut off before the body is read", change=_drop),
     "drop_unmade": Fault(GATE, IMPORT, "cut off after the body, nothing executed", change=_drop),
     "drop_made": Fault(REPLY, IMPORT, "cut off after the import was made", change=_drop),
+    "late": Fault(ARRIVAL, IMPORT, "executed 10 s later", seconds=10),
     "slow": Fault(REPLY, ANYTHING, "executed at once, answered 10 s late", seconds=10),
     "broken_json": Fault(REPLY, IMPORT, "executed, 200 with half a JSON document",
                          change=lambda reply: replace(reply, status=200, body=_HALF)),

@@ -1,15 +1,18 @@
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from importers.models.imports import Import
 from importers.models.levels import Level
 from importers.models.problems import Problem
+
+if TYPE_CHECKING:
+    from importers.models.attempts import AttemptQuerySet
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
@@ -20,11 +23,31 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.exclude(state__in=Batch.FINAL)
 
     def due(self) -> Self:
-        """Due by the database's clock, or left in `sending` by a worker that died."""
-        waiting = Q(state__in=Batch.WAITING, next_attempt_at__lte=Now())
+        """To be sent, or left in `sending` by a worker that died; those in doubt come first."""
+        waiting = Q(state__in=Batch.WAITING, recover_first=False, next_attempt_at__lte=Now())
         abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
-        held = Q(face_import__face_list__held_until__gt=Now())
-        return self.filter(waiting | abandoned).exclude(held).order_by("next_attempt_at", "pk")
+        due = self.filter(waiting | abandoned).exclude(Batch.HELD)
+        return due.order_by("-may_have_arrived", "next_attempt_at", "pk")
+
+    def in_doubt(self) -> Self:
+        """Sent without a clear answer so far; this includes batches that are being sent."""
+        open_states = (Batch.State.SENDING, Batch.State.UNKNOWN)
+        return self.filter(state__in=open_states, may_have_arrived=True).exclude(Batch.HELD)
+
+    def possibly_at_persona(self) -> Self:
+        """Batches that may own an importer that no batch has claimed."""
+        return self.filter(may_have_arrived=True, importer_id="").exclude(
+            state=Batch.State.CANCELED
+        )
+
+    def to_recover(self) -> Self:
+        return self.filter(
+            state=Batch.State.UNKNOWN, recover_first=True, next_attempt_at__lte=Now()
+        )
+
+    def unsent(self) -> Self:
+        """Without an importer, and not ended: still to be sent, or in doubt."""
+        return self.filter(state__in=(Batch.State.SENDING, *Batch.WAITING))
 
     def to_poll(self) -> Self:
         return self.filter(state=Batch.State.IMPORTING, next_attempt_at__lte=Now())
@@ -95,12 +118,12 @@ class Batch(models.Model):
         State.ERRORED: Level.ERROR,
         State.FAILED: Level.ERROR,
     }
+    HELD = Q(face_import__face_list__held_until__gt=Now())
     LONG_AT_PERSONA = timedelta(minutes=10)
     NO_PROBLEM = {"problem": "", "problem_detail": ""}
     # Only for batches that are not at Persona. The next claim creates the key.
     NEW_KEY: dict[str, Any] = {
         "idempotency_key": None,
-        "first_sent_at": None,
         "may_have_arrived": False,
         "recover_first": False,
         "candidates": [],
@@ -119,13 +142,13 @@ class Batch(models.Model):
     lease_owner = models.CharField(max_length=100, blank=True)
     # Rises with each claim: a worker that lost its lease can no longer write its outcome.
     fence = models.PositiveIntegerField(default=0)
-    first_sent_at = models.DateTimeField(null=True, help_text="under the current key")
-    tried_until = models.DateTimeField(null=True, help_text="the last moment it can have arrived")
     may_have_arrived = models.BooleanField(default=False)
     recover_first = models.BooleanField(default=False, help_text="find it at Persona, do not send")
     candidates = models.JSONField(default=list, help_text="importers that may belong to this batch")
 
     importer_id = models.CharField(max_length=100, blank=True)
+    # The importers that a group of batches has, if nothing tells whose is which.
+    importer_among = models.JSONField(default=list)
     persona_status = models.CharField(max_length=100, blank=True)
     successful_count = models.PositiveIntegerField(null=True)
     duplicate_count = models.PositiveIntegerField(null=True)
@@ -184,19 +207,23 @@ class Batch(models.Model):
         return datetime.now(UTC) - self.accepted_at > self.LONG_AT_PERSONA
 
     @property
-    def is_lease_held(self) -> bool:
-        """Return True if the lease that this object was read with is still valid."""
-        return self._leased.filter(lease_until__gt=Now()).exists()
+    def sends_in_doubt(self) -> "AttemptQuerySet":
+        """The sends under the current key that may have arrived, each with the database's `now`."""
+        return self.sends.with_now().filter(key=F("batch__idempotency_key"), may_have_arrived=True)
+
+    @property
+    def key(self) -> uuid.UUID:
+        """The key that it is sent under. Raises ValueError before the first claim."""
+        if self.idempotency_key is None:
+            raise ValueError("The batch has no key yet.")
+        return self.idempotency_key
 
     @property
     def _leased(self) -> models.QuerySet["Batch"]:
         return Batch.objects.filter(pk=self.pk, state=self.State.SENDING, fence=self.fence)
 
-    def lend(self, owner: str, until: Combinable, *, recovers: bool) -> bool:
+    def lend(self, owner: str, until: Combinable) -> bool:
         """Move into `sending` and store the key. Return True if this worker now holds the lease."""
-        # A worker that died while sending may have reached Persona until its lease expired.
-        was_sending = self.state == self.State.SENDING
-        tried_until = "lease_until" if was_sending and not self.recover_first else "tried_until"
         # Matches nothing if another worker has claimed the batch since it was read.
         rows = Batch.objects.filter(pk=self.pk, fence=self.fence, state=self.state)
         return bool(
@@ -207,16 +234,32 @@ class Batch(models.Model):
                 lease_owner=owner,
                 lease_until=until,
                 idempotency_key=self.idempotency_key or uuid.uuid4(),
-                first_sent_at=Coalesce(F("first_sent_at"), Now()),
-                recover_first=recovers,
-                tried_until=F(tried_until),
-                may_have_arrived=self.may_have_arrived or was_sending,
             )
         )
+
+    def send_to_recovery(self) -> None:
+        """Put it in doubt, to be found at Persona: its key may have been forgotten."""
+        rows = Batch.objects.filter(pk=self.pk, fence=self.fence, state=self.state)
+        rows.update(
+            state=self.State.UNKNOWN,
+            recover_first=True,
+            next_attempt_at=Now(),
+            lease_until=None,
+            lease_owner="",
+        )
+
+    def begin_sending(self) -> bool:
+        """Note that it may arrive from now on. Return False if the lease is no longer valid."""
+        return bool(self._leased.filter(lease_until__gt=Now()).update(may_have_arrived=True))
 
     def finish_sending(self, to: State, **values: Any) -> bool:
         """Move out of `sending`. Return False if another worker holds the lease by now."""
         return bool(self._leased.update(state=to, lease_until=None, lease_owner="", **values))
+
+    def give_back(self) -> None:
+        """Leave `sending` without an attempt. The batch keeps its place in the queue."""
+        waiting = self.State.UNKNOWN if self.may_have_arrived else self.State.QUEUED
+        self.finish_sending(waiting, may_have_arrived=self.may_have_arrived)
 
     def accept_late(self, **values: Any) -> bool:
         """Move to `importing` by an answer that came after the lease was lost.
@@ -231,6 +274,13 @@ class Batch(models.Model):
         return bool(
             rows.update(state=self.State.IMPORTING, lease_until=None, lease_owner="", **values)
         )
+
+    def resolve(self, to: State, **values: Any) -> bool:
+        """Move on as recovery found. Return False if the batch no longer waits for it."""
+        rows = Batch.objects.filter(
+            pk=self.pk, state=self.State.UNKNOWN, recover_first=True, fence=self.fence
+        )
+        return bool(rows.update(state=to, **values))
 
     def observe(self, **values: Any) -> bool:
         """Write what Persona reports of its importer. Return False if the batch has ended."""

@@ -28,19 +28,20 @@ class Gateway(models.Model):
 
     environment = models.CharField(max_length=10, choices=Environment, unique=True)
 
-    # The rate budget: Persona's limit as it last reported it, and our own recent requests.
-    recent = models.JSONField(default=dict, help_text="our requests, by the tenth of a second")
+    # The rate budget: Persona's limit as it last reported it. Our own requests are exchanges.
     rate_limit = models.PositiveIntegerField(default=300, help_text="requests a minute")
     rate_remaining = models.PositiveIntegerField(null=True)
     rate_resets_at = models.DateTimeField(null=True)
 
     # The breaker: open while there is a problem. From `retry_at` on, one trial request may go.
+    sends_fail = models.BooleanField(
+        default=False, help_text="stops sends; an answered one ends it"
+    )
+    reads_fail = models.BooleanField(default=False, help_text="stops every request")
+    trial = models.ForeignKey("Exchange", on_delete=models.SET_NULL, null=True, related_name="+")
     problem = models.CharField(max_length=30, blank=True, choices=Problem)
     problem_detail = models.TextField(blank=True, help_text="in Persona's words, if it gave any")
     problem_since = models.DateTimeField(null=True)
-    failing_method = models.CharField(
-        max_length=10, blank=True, help_text="HTTP method that fails, if only one does"
-    )
     failures = models.PositiveIntegerField(default=0)
     retry_at = models.DateTimeField(null=True)
 
@@ -48,11 +49,17 @@ class Gateway(models.Model):
     paused_at = models.DateTimeField(null=True)
     paused_by = models.CharField(max_length=150, blank=True)
 
-    # The worker's schedule, and how far Persona's clock is ahead of the database's.
+    # The worker's schedule.
     next_poll_at = models.DateTimeField(null=True)
     lists_attempted_at = models.DateTimeField(null=True)
     lists_synced_at = models.DateTimeField(null=True)
-    clock_ahead = models.DurationField(default=timedelta, help_text="by the Date of its answers")
+
+    # How far Persona's clock is ahead of the database's, by the Date of its answers.
+    clock_ahead_least = models.DurationField(null=True)
+    clock_ahead_most = models.DurationField(null=True)
+    clocks_compared_at = models.DateTimeField(null=True)
+
+    UNMEASURED = timedelta(minutes=1)  # assumed of two clocks that were never compared
 
     now: datetime  # only on rows read by `with_now`
 
@@ -62,18 +69,26 @@ class Gateway(models.Model):
         return f"Gateway to {self.get_environment_display()}"
 
     @property
+    def clock_ahead(self) -> tuple[timedelta, timedelta]:
+        """The least and the most that Persona's clock is ahead of the database's."""
+        if self.clock_ahead_least is None or self.clock_ahead_most is None:
+            return -self.UNMEASURED, self.UNMEASURED
+        return self.clock_ahead_least, self.clock_ahead_most
+
+    @property
     def level(self) -> Level:
         """Warn in Sandbox, and more strongly in Production, where every face is real."""
         return self.LEVELS.get(Environment(self.environment), Level.NEUTRAL)
 
 
 class Exchange(models.Model):
-    """One HTTP exchange with Persona. Never a body."""
+    """One HTTP exchange with Persona, from its reservation in the rate budget on. Never a body."""
 
-    at = models.DateTimeField(db_default=Now())
-    milliseconds = models.PositiveIntegerField()
-    method = models.CharField(max_length=10)
-    path = models.CharField(max_length=300)
+    environment = models.CharField(max_length=10, choices=Environment)
+    began_at = models.DateTimeField(db_default=Now(), help_text="when reserved, then when it left")
+    ended_at = models.DateTimeField(null=True, help_text="Empty until it ends.")
+    method = models.CharField(max_length=10, blank=True)
+    path = models.CharField(max_length=300, blank=True)
     status = models.PositiveSmallIntegerField(null=True, help_text="Empty if no answer came.")
     request_id = models.CharField(max_length=100, blank=True)
     error_title = models.CharField(max_length=300, blank=True)
@@ -82,6 +97,7 @@ class Exchange(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [models.Index(fields=["environment", "ended_at"], name="exchange_in_budget")]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.status or 'no answer'}"

@@ -11,13 +11,15 @@ class Problem(models.TextChoices):
     UNREACHABLE = "unreachable"
     KEY_REFUSED = "key_refused"
     RATE_LIMITED = "rate_limited"
+    # The gateway or a batch in doubt.
+    SERVER_TROUBLE = "server_trouble"
     # One face list does not accept images.
     LIST_REFUSED = "list_refused"
     LIST_UNKNOWN = "list_unknown"
     # A batch in doubt: it was sent, and may have arrived.
     NO_ANSWER = "no_answer"
     NO_CLEAR_ANSWER = "no_clear_answer"
-    SERVER_TROUBLE = "server_trouble"
+    GATEWAY_TROUBLE = "gateway_trouble"
     CONFLICT = "conflict"
     RESTORED = "restored"
     # A batch that waits and is tried again automatically.
@@ -26,6 +28,7 @@ class Problem(models.TextChoices):
     IMPORTER_GONE = "importer_gone"
     # A batch that waits for a person.
     REFUSED = "refused"
+    KEEPS_FAILING = "keeps_failing"
     KEY_REUSED = "key_reused"
     SEAL_BROKEN = "seal_broken"
     IMAGE_MISSING = "image_missing"

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from importers.audit.actors import WORKER
 from importers.forwarding.claims import Leases
 from importers.forwarding.polling import poll
+from importers.forwarding.recovery import recover
 from importers.forwarding.sending import send_next
 from importers.gateway import environments
 from importers.lists import catalog
@@ -23,10 +24,9 @@ FORGOTTEN_AFTER = timedelta(days=1)
 
 
 def step(leases: Leases) -> bool:
-    """Send one batch and poll once. Return False if there was nothing to do."""
-    sent = send_next(leases)
-    polled = poll()
-    return sent or polled
+    """Send one batch, poll once and recover. Return False if there was nothing to do."""
+    done = [send_next(leases), poll(), recover()]
+    return any(done)
 
 
 def is_drained() -> bool:
@@ -44,13 +44,13 @@ def sign_off(owner: str) -> None:
 
 
 def watch(stop: threading.Event, until: Callable[[], bool]) -> bool:
-    """Poll, sync the lists when that is due, and set `stop` once `until` holds."""
-    polled = poll()
+    """Poll, recover, sync the lists when that is due, and set `stop` once `until` holds."""
+    worked = any([poll(), recover()])
     if catalog.sync_is_due():
         sync_lists()
     if until():
         stop.set()
-    return polled
+    return worked
 
 
 def sync_lists() -> None:

@@ -8,9 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from importers.forms.attestation_file import TEMPLATE
-from importers.gateway import breaker, rate_limit
+from importers.gateway import breaker
 from importers.local_persona import LocalPersona
 from importers.models import Attestation, FaceList, Gateway, Import
+from tests.support.forwarding import share_is_used
 from tests.support.import_faces import import_faces, sent_batches
 from tests.support.pictures import draw
 
@@ -98,9 +99,9 @@ def test_list_that_cannot_be_looked_up_is_refused(
     unread = persona.add_list("Not read yet")
     persona.faults.inject("unauthorized")
     assert "Token is invalid" in refusal(folder, *options, "--list", unread)
-    breaker.try_now()
+    Gateway.objects.update(**breaker.CLOSED)
     Gateway.objects.update(rate_limit=2)
-    rate_limit.reserve("local")
+    share_is_used(1)
     assert "No request to Persona is possible now. Try again in" in refusal(
         folder, *options, "--list", unread
     )

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 from django.conf import settings as project
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -31,8 +32,9 @@ def split(items: list[int], lengths: list[int]) -> list[list[int]]:
         (49, [49]),
         (50, [50]),
         (51, [50, 1]),
-        (100, [50, 50]),
-        (101, [50, 50, 1]),
+        (99, [50, 49]),
+        (148, [50, 49, 48, 1]),
+        (198, [50, 49, 48, 50, 1]),
     ],
 )
 def test_batch_holds_at_most_fifty_images(images: int, batches: list[int]) -> None:
@@ -70,13 +72,20 @@ def test_no_batch_exceeds_either_limit(byte_sizes: list[int]) -> None:
 @given(BYTES)
 def test_new_batch_starts_when_the_last_is_full(byte_sizes: list[int]) -> None:
     for full, following in pairwise(split(byte_sizes, batching.sizes(byte_sizes))):
-        too_many = len(full) == project.BATCH_MAX_IMAGES
-        assert too_many or sum(full) + following[0] > project.BATCH_MAX_BYTES
+        is_full = len(full) in (50, 49, 48)
+        assert is_full or sum(full) + following[0] > project.BATCH_MAX_BYTES
 
 
 def test_batch_limits_are_settings(settings: Settings) -> None:
     settings.BATCH_MAX_IMAGES, settings.BATCH_MAX_BYTES = 2, 10_000_000
     assert batching.sizes([1, 1, 1, 9_999_999, 1, 1]) == [2, 2, 2]
+
+
+@given(st.integers(5, 100), st.integers(0, 400))
+def test_neighbouring_full_batches_differ_in_size(most: int, images: int) -> None:
+    with override_settings(BATCH_MAX_IMAGES=most):
+        full = batching.sizes([1] * images)[:-1]
+    assert all(one != two for one, two in pairwise(full))
 
 
 def test_largest_image_fits_the_lowest_limit(settings: Settings) -> None:

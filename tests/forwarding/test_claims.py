@@ -1,7 +1,7 @@
 """Claiming a batch: which one, under which key, and by one worker only."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -12,15 +12,16 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from importers.audit import trail
-from importers.forwarding import sending
+from importers.forwarding import policy, sending
 from importers.forwarding.claims import Leases, claim, lease_time
 from importers.forwarding.sending import send_next
 from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
-from importers.models import Batch, Environment, FaceList, Import
+from importers.models import Attempt, Batch, Environment, FaceList, Import
 from importers.worker import jobs
-from tests.support.batches import OWNER, keys, lease_runs_out, the_only
+from tests.support.batches import OWNER, die_while_sending, keys, lease_runs_out, the_only
 from tests.support.forwarding import forward
+from tests.support.recovery import recover
 from tests.support.threads import at_once
 
 pytestmark = pytest.mark.on_both_databases
@@ -48,8 +49,7 @@ def test_claim_stores_lease_and_key(make_import: Make, face_list: FaceList) -> N
     assert (batch.fence, batch.attempts) == (1, 1)
     assert isinstance(batch.idempotency_key, UUID)
     assert batch.lease_until
-    assert batch.first_sent_at
-    assert abs(batch.lease_until - batch.first_sent_at - lease_time()) < timedelta(seconds=1)
+    assert abs(batch.lease_until - datetime.now(UTC) - lease_time()) < timedelta(seconds=1)
     assert not batch.may_have_arrived
 
 
@@ -72,21 +72,77 @@ def test_claim_of_abandoned_batch_keeps_its_key(
         abandoned.idempotency_key,
         abandoned.fence + 1,
     )
-    assert claimed.may_have_arrived
+    assert not claimed.may_have_arrived, "it was claimed, but no attempt began"
     lease_runs_out()
     forward()
     assert keys(persona) == [str(abandoned.idempotency_key)]
     assert the_only(sent).state == State.DONE
 
 
+def test_abandoned_send_may_have_arrived_until_the_next_claim(
+    make_import: Make, face_list: FaceList
+) -> None:
+    left = die_while_sending(make_import(face_list))
+    attempt = left.sends.get()
+    assert (attempt.ended_at, attempt.settled_at) == (None, None)
+    claimed = claim("b")
+    assert claimed
+    assert (claimed.may_have_arrived, claimed.key) == (True, left.key)
+    attempt.refresh_from_db()
+    assert attempt.ended_at
+    assert attempt.settled_at
+    assert datetime.now(UTC) - attempt.ended_at < timedelta(seconds=5)
+    assert attempt.settled_at - attempt.ended_at == policy.LOST
+
+
+def test_batches_in_doubt_are_claimed_first(make_import: Make, face_list: FaceList) -> None:
+    left = die_while_sending(make_import(face_list))
+    make_import(face_list, first_seed=10)
+    Batch.objects.filter(pk=left.pk).update(next_attempt_at=Now())
+    assert claim(OWNER) == left
+
+
+class TestTrial:
+    """While sending is stopped, one request at a time is let through."""
+
+    def test_trial_is_a_batch_in_doubt(self, make_import: Make, face_list: FaceList) -> None:
+        left = die_while_sending(make_import(face_list))
+        make_import(face_list, first_seed=10)
+        assert claim(OWNER, trial=True) == left
+        assert claim(OWNER, trial=True) is None, "it is in doubt while it is sent"
+        assert claim(OWNER), "the breaker has closed"
+
+    def test_trial_waits_for_a_recovery(self, make_import: Make, face_list: FaceList) -> None:
+        left = die_while_sending(make_import(face_list))
+        left.send_to_recovery()
+        make_import(face_list, first_seed=10)
+        assert claim(OWNER, trial=True) is None
+
+    def test_trial_is_a_new_batch_if_none_is_in_doubt(
+        self, make_import: Make, face_list: FaceList
+    ) -> None:
+        make_import(face_list)
+        assert claim(OWNER, trial=True)
+
+    def test_trial_does_not_wait_for_a_held_list(
+        self, make_import: Make, face_list: FaceList, known_list: FaceList
+    ) -> None:
+        die_while_sending(make_import(face_list))
+        FaceList.objects.filter(pk=face_list.pk).update(held_until=Now() + timedelta(seconds=60))
+        other = make_import(known_list, first_seed=10)
+        assert claim(OWNER, trial=True) == the_only(other)
+
+
 def test_abandoned_batch_is_not_sent_with_expired_key(
     persona: LocalPersona, make_import: Make, known_list: FaceList
 ) -> None:
     sent = make_import(known_list)
-    assert claim("a dead worker")
-    lease_runs_out()
-    Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=1))
-    send_next(Leases(OWNER))
+    die_while_sending(sent)
+    Attempt.objects.update(began_at=F("began_at") - timedelta(hours=1))
+    assert not send_next(Leases(OWNER))
+    batch = the_only(sent)
+    assert (batch.state, batch.recover_first, batch.lease_until) == (State.UNKNOWN, True, None)
+    recover(2)
     assert the_only(sent).problem == "not_arrived"
     assert [seen.method for seen in persona.requests()] == ["GET"]
 
@@ -117,8 +173,8 @@ def test_claim_skips_a_held_list(make_import: Make, face_list: FaceList) -> None
 def test_lease_goes_to_the_faster_worker(make_import: Make, face_list: FaceList) -> None:
     batch_id = the_only(make_import(face_list)).pk
     read_by_one, read_by_other = (Batch.objects.get(pk=batch_id) for _ in range(2))
-    assert read_by_one.lend("one", Now(), recovers=False)
-    assert not read_by_other.lend("other", Now(), recovers=False)
+    assert read_by_one.lend("one", Now())
+    assert not read_by_other.lend("other", Now())
     assert Batch.objects.get(pk=batch_id).lease_owner == "one"
 
 
@@ -172,14 +228,14 @@ class TestOneTransaction:
         self, make_import: Make, face_list: FaceList, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         make_import(face_list)
-        monkeypatch.setattr(sending, "claim", lambda owner: None)
+        monkeypatch.setattr(sending, "claim", lambda owner, trial: None)
         assert not sending.send_next(Leases("late"))
         assert rate_limit.budget("local").used == 0
 
     def test_failed_claim_takes_its_reservation_back(
         self, make_import: Make, face_list: FaceList, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def die(owner: str) -> None:
+        def die(owner: str, *, trial: bool) -> None:
             raise OperationalError
 
         make_import(face_list)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -10,10 +11,10 @@ from pytest_django import Settings
 from importers.audit.actors import Actor
 from importers.forwarding import estimate, progress
 from importers.forwarding.estimate import TimeLeft
-from importers.gateway import rate_limit
 from importers.gateway.rate_limit import Budget
-from importers.models import Batch, Environment, FaceList, Gateway, Import, Worker, clock
+from importers.models import Attempt, Batch, Environment, FaceList, Gateway, Import, Worker, clock
 from tests.support.attestations import submit
+from tests.support.forwarding import share_is_used
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -40,10 +41,12 @@ def record_times(sent: Import, number: int, *, accepted_ago: float, lasted: floa
     sent.batches.filter(number=number).update(
         state=State.IMPORTING if lasted is None else State.DONE,
         importer_id=f"mprt_{sent.pk}_{number}",
-        first_sent_at=accepted,
         accepted_at=accepted,
         finished_at=None if lasted is None else accepted + seconds(lasted),
     )
+    batch = sent.batches.get(number=number)
+    Attempt.objects.filter(batch=batch).delete()
+    Attempt.objects.create(batch=batch, key=uuid4(), began_at=accepted)
 
 
 def time_left(sent: Import) -> TimeLeft | None:
@@ -101,8 +104,8 @@ def test_estimate_includes_the_imports_ahead(
     left = time_left(later)
     assert left is not None
     assert left.most.total_seconds() == pytest.approx(0 * 11 + 5, abs=1)
-    Batch.objects.filter(face_import=later, number=1).update(
-        first_sent_at=datetime.now(UTC) - seconds(70)
+    Attempt.objects.filter(batch__face_import=later).update(
+        began_at=datetime.now(UTC) - seconds(70)
     )
     left = time_left(later)
     assert left is not None
@@ -112,7 +115,7 @@ def test_estimate_includes_the_imports_ahead(
 def test_estimate_is_never_faster_than_the_budget(sent: Import, settings: Settings) -> None:
     settings.PERSONA_RATE_SHARE = 0.01
     record_times(sent, 1, accepted_ago=0, lasted=5)
-    rate_limit.reserve(LOCAL)
+    share_is_used(1)
     left = time_left(sent)
     assert left is not None
     assert left.least.total_seconds() == pytest.approx(60 + 60 + 60 + 5, abs=1)
@@ -146,7 +149,7 @@ def test_one_slow_batch_does_not_skew_the_estimate(
 def test_no_estimate_with_a_batch_in_doubt(sent: Import) -> None:
     record_times(sent, 1, accepted_ago=10, lasted=5)
     batch = sent.batches.get(number=2)
-    batch.lend("a worker", clock.from_now(seconds(45)), recovers=False)
+    batch.lend("a worker", clock.from_now(seconds(45)))
     assert time_left(sent) is not None
     sent.batches.filter(number=2).update(state=State.UNKNOWN)
     assert time_left(sent) is None
@@ -160,7 +163,7 @@ def test_no_estimate_while_the_breaker_is_open(sent: Import) -> None:
 
 def test_pages_show_time_left_and_api_usage(sent: Import, signed_in: Client) -> None:
     record_times(sent, 1, accepted_ago=70, lasted=5)
-    rate_limit.reserve(LOCAL)
+    share_is_used(1)
     page = signed_in.get(f"/imports/{sent.pk}/").content.decode()
     assert "Time left: less than a minute." in page
     assert "API usage: 1 of 150 per minute." in page

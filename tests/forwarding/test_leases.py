@@ -112,7 +112,8 @@ def test_ended_lease_prevents_the_send(
         frozen.setattr(seal, "check", check_and_freeze)
         send_next(Leases("mine"))
     assert sends(persona) == []
-    assert the_only(sent).state == State.SENDING
+    batch = the_only(sent)
+    assert (batch.state, batch.may_have_arrived) == (State.QUEUED, False)
     send_next(Leases("another"))
     assert len(persona.ledger()) == len(sends(persona)) == 1
 

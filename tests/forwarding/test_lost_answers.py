@@ -8,13 +8,15 @@ from django.db.models import F
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
-from importers.forwarding.claims import Leases, claim, lease_time
+from importers.forwarding.claims import Leases
 from importers.forwarding.control import retry
 from importers.forwarding.sending import send_next
+from importers.gateway import breaker
 from importers.local_persona import LocalPersona
-from importers.models import Batch, FaceList, Import
-from tests.support.batches import OWNER, keys, lease_runs_out, sends, the_only
+from importers.models import Attempt, Batch, FaceList, Import
+from tests.support.batches import OWNER, Meanwhile, keys, sends, the_only
 from tests.support.forwarding import forward, time_passes
+from tests.support.recovery import recover
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -28,8 +30,8 @@ State = Batch.State
         ("drop_before_body", False, "no_answer"),
         ("drop_unmade", False, "no_answer"),
         ("drop_made", True, "no_answer"),
-        ("bad_gateway", False, "server_trouble"),
-        ("bad_gateway_made", True, "server_trouble"),
+        ("bad_gateway", False, "gateway_trouble"),
+        ("bad_gateway_made", True, "gateway_trouble"),
         ("unavailable", False, "server_trouble"),
         ("broken_json", True, "server_trouble"),
         ("no_id", True, "server_trouble"),
@@ -102,7 +104,22 @@ def test_repeated_server_error_leads_to_recovery(
         assert batch.problem_detail == "Persona answered 500: Internal server error"
     assert keys(persona) == [str(batch.idempotency_key)] * 2
     wait = batch.next_attempt_at - datetime.now(UTC)
-    assert timedelta(seconds=59) < wait <= timedelta(seconds=60)
+    assert timedelta(seconds=9) < wait <= timedelta(seconds=10)
+
+
+@pytest.mark.parametrize("fault", ["drop_unmade", "bad_gateway"])
+def test_third_send_without_clear_answer_leads_to_recovery(
+    persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
+) -> None:
+    persona.faults.inject(fault, times=3)
+    sent = make_import(known_list)
+    for recover_first in (False, False, True):
+        time_passes()
+        assert send_next(Leases(OWNER))
+        assert the_only(sent).recover_first == recover_first
+    assert len(set(keys(persona))) == 1
+    assert len(sends(persona)) == 3
+    assert not send_next(Leases(OWNER))
 
 
 def test_batch_with_an_expired_key_is_not_sent_again(
@@ -111,9 +128,9 @@ def test_batch_with_an_expired_key_is_not_sent_again(
     persona.faults.inject("drop_made")
     sent = make_import(known_list)
     send_next(Leases(OWNER))
-    Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=1))
+    Attempt.objects.update(began_at=F("began_at") - timedelta(hours=1))
     time_passes()
-    send_next(Leases(OWNER))
+    recover()
     assert [seen.method for seen in persona.requests()] == ["POST", "GET"]
     assert the_only(sent).importer_id == persona.ledger()[0].importer_id
     assert retry(sent, actor) == 0
@@ -129,8 +146,8 @@ def test_batch_with_a_valid_key_is_sent_again(
     persona.faults.inject("drop_made")
     sent = make_import(known_list)
     send_next(Leases(OWNER))
-    nearly = timedelta(hours=1) - lease_time() - timedelta(minutes=1)
-    Batch.objects.update(first_sent_at=F("first_sent_at") - nearly)
+    nearly = timedelta(hours=1) - breaker.longest_request() - timedelta(minutes=1)
+    Attempt.objects.update(began_at=F("began_at") - nearly)
     time_passes()
     send_next(Leases(OWNER))
     assert the_only(sent).state == State.IMPORTING
@@ -144,7 +161,7 @@ def test_key_life_starts_with_the_send_in_doubt(
     sent = make_import(known_list)
     send_next(Leases(OWNER))
     persona.faults.inject("drop_made")
-    Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(hours=5))
+    Attempt.objects.update(began_at=F("began_at") - timedelta(hours=5))
     time_passes()
     send_next(Leases(OWNER))
     assert the_only(sent).state == State.UNKNOWN
@@ -154,97 +171,90 @@ def test_key_life_starts_with_the_send_in_doubt(
     assert len(set(keys(persona))) == len(persona.ledger()) == 1
 
 
-class TestTriedUntil:
-    def test_tried_until_is_none_before_a_send_ends(
-        self, make_import: Make, face_list: FaceList
-    ) -> None:
-        make_import(face_list)
-        batch = claim(OWNER)
-        assert batch
-        assert batch.tried_until is None
-
-    def test_tried_until_is_a_dead_workers_lease_end(
-        self, make_import: Make, face_list: FaceList
-    ) -> None:
-        make_import(face_list)
-        assert claim("a dead worker")
-        lease_runs_out()
-        ran_out = Batch.objects.get().lease_until
-        batch = claim(OWNER)
-        assert batch
-        assert batch.tried_until == ran_out
-        assert batch.lease_until
-        assert ran_out
-        assert batch.lease_until > ran_out
-
-    def test_tried_until_survives_a_death_in_recovery(
-        self, persona: LocalPersona, make_import: Make, known_list: FaceList
-    ) -> None:
-        persona.faults.inject("drop_made")
-        sent = make_import(known_list)
-        send_next(Leases(OWNER))
-        before = the_only(sent).tried_until
-        assert before
-        Batch.objects.update(recover_first=True)
-        time_passes()
-        assert claim("a dead worker")
-        lease_runs_out()
-        batch = claim(OWNER)
-        assert batch
-        assert batch.tried_until == before
-
-    @pytest.mark.parametrize("fault", ["drop_made", "drop_unmade", "bad_gateway", "conflict"])
-    def test_tried_until_is_the_end_of_a_send_in_doubt(
-        self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
+class TestAttempt:
+    @pytest.mark.parametrize(
+        ("fault", "settles_in"),
+        [("drop_made", 60), ("drop_unmade", 60), ("bad_gateway", 60), ("conflict", 60),
+         ("server_error", 10), ("broken_json", 10)],
+    )  # fmt: skip
+    def test_send_in_doubt_is_stored_with_its_interval(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        fault: str,
+        settles_in: int,
     ) -> None:
         persona.faults.inject(fault)
         sent = make_import(known_list)
         started = datetime.now(UTC)
         send_next(Leases(OWNER))
-        tried_until = the_only(sent).tried_until
-        assert tried_until
+        attempt = the_only(sent).sends_in_doubt.get()
+        assert attempt.key == the_only(sent).key
+        assert attempt.ended_at
+        assert attempt.settled_at
         second = timedelta(seconds=1)
-        assert started - second < tried_until < datetime.now(UTC) + second
+        assert started - second < attempt.began_at <= attempt.ended_at
+        assert attempt.ended_at < datetime.now(UTC) + second
+        assert attempt.settled_at - attempt.ended_at == timedelta(seconds=settles_in)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_attempt_is_stored_before_the_request_leaves(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        interrupted_list: FaceList,
+    ) -> None:
+        seen: list[tuple[bool, datetime | None]] = []
+
+        def look() -> None:
+            batch = Batch.objects.get()
+            seen.append((batch.may_have_arrived, batch.sends.get().ended_at))
+
+        make_import(interrupted_list)
+        interrupted.faults.inject("slow", seconds=1)
+        meanwhile.does = look
+        send_next(Leases(OWNER))
+        assert seen == [(True, None)]
 
     @pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "rate_limited"])
-    def test_tried_until_ignores_a_refused_send(
+    def test_refused_send_did_not_arrive(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
     ) -> None:
         persona.faults.inject(fault)
         sent = make_import(known_list)
         send_next(Leases(OWNER))
-        assert the_only(sent).tried_until is None
-        persona.faults.inject("drop_made")
-        time_passes()
-        send_next(Leases(OWNER))
-        hour_ago = move_last_send_back_an_hour(sent)
-        persona.faults.inject(fault)
-        time_passes()
-        send_next(Leases(OWNER))
-        assert the_only(sent).state == State.UNKNOWN
-        assert the_only(sent).tried_until == hour_ago
+        assert [row.may_have_arrived for row in the_only(sent).sends.all()] == [False]
+        assert not the_only(sent).may_have_arrived
 
-    def test_tried_until_ignores_a_failed_connection(
-        self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
+    def test_refused_send_leaves_an_earlier_one_in_doubt(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList
     ) -> None:
         sent = make_import(known_list)
-        there, settings.PERSONA_BASE_URL = settings.PERSONA_BASE_URL, "http://127.0.0.1:1"
-        send_next(Leases(OWNER))
-        assert the_only(sent).tried_until is None
-        settings.PERSONA_BASE_URL = there
-        persona.faults.inject("drop_made")
-        time_passes()
-        send_next(Leases(OWNER))
-        hour_ago = move_last_send_back_an_hour(sent)
+        for fault in ("drop_made", "unauthorized"):
+            persona.faults.inject(fault)
+            time_passes()
+            send_next(Leases(OWNER))
+        assert [row.may_have_arrived for row in the_only(sent).sends.all()] == [True, False]
+        assert the_only(sent).may_have_arrived
+
+    def test_send_without_connection_did_not_arrive(
+        self, make_import: Make, known_list: FaceList, settings: Settings
+    ) -> None:
         settings.PERSONA_BASE_URL = "http://127.0.0.1:1"
+        sent = make_import(known_list)
+        send_next(Leases(OWNER))
+        assert [row.may_have_arrived for row in the_only(sent).sends.all()] == [False]
+
+    def test_sends_under_another_key_are_not_in_doubt(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
+    ) -> None:
+        persona.faults.inject("drop_unmade")
+        sent = make_import(known_list)
+        send_next(Leases(OWNER))
+        persona.faults.inject("unprocessable")
         time_passes()
         send_next(Leases(OWNER))
-        assert (the_only(sent).problem, the_only(sent).tried_until) == ("unreachable", hour_ago)
-
-
-def move_last_send_back_an_hour(sent: Import) -> datetime:
-    """Return when the last send that may have arrived now appears to have ended."""
-    sent.batches.update(tried_until=F("tried_until") - timedelta(hours=1))
-    moment = the_only(sent).tried_until
-    assert moment
-    return moment
+        assert retry(sent, actor) == 1
+        assert not the_only(sent).sends_in_doubt.exists()

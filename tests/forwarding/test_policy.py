@@ -17,6 +17,7 @@ from importers.persona.errors import PersonaError
 State = Batch.State
 FIRST, DOUBTED = Before(), Before(may_have_arrived=True)
 TROUBLED = Before(1, may_have_arrived=True, problem="server_trouble")
+TRIED_TWICE = Before(3, may_have_arrived=True, problem="no_answer", tries=2)
 AT_ONCE = timedelta()
 
 
@@ -31,6 +32,7 @@ NOT_CONNECTED = errors.NotConnected("No connection.")
 NO_ANSWER = errors.NoAnswer("No answer.")
 LIST_POINTER = "/data/attributes/list-id"
 TROUBLE = answered(errors.ServerTrouble, 500)
+GATEWAY = answered(errors.ServerTrouble, 502, request_id="")
 UNREADABLE = answered(errors.Unreadable, 200)
 BUSY = answered(errors.Conflict, 409)
 TIMED_OUT = answered(errors.ServerTrouble, 408)
@@ -54,15 +56,19 @@ def facts(step: Step) -> tuple[str, str, int, set[str]]:
     [
         (NOT_CONNECTED, FIRST, ("queued", "unreachable", 0, set())),
         (NOT_CONNECTED, DOUBTED, ("unknown", "unreachable", 0, {DOUBT})),
-        (NO_ANSWER, FIRST, ("unknown", "no_answer", 2, {DOUBT})),
-        (NO_ANSWER, DOUBTED, ("unknown", "no_answer", 2, {DOUBT})),
-        (TIMED_OUT, FIRST, ("unknown", "no_answer", 2, {DOUBT})),
-        (UNREADABLE, FIRST, ("unknown", "server_trouble", 2, {DOUBT})),
-        (UNREADABLE, TROUBLED, ("unknown", "server_trouble", 60, {DOUBT, RECOVER})),
-        (TROUBLE, FIRST, ("unknown", "server_trouble", 2, {DOUBT})),
-        (TROUBLE, Before(1, True, "no_answer"), ("unknown", "server_trouble", 2, {DOUBT})),
-        (TROUBLE, TROUBLED, ("unknown", "server_trouble", 60, {DOUBT, RECOVER})),
-        (TROUBLE, Before(1, True, "conflict"), ("unknown", "server_trouble", 2, {DOUBT})),
+        (NO_ANSWER, FIRST, ("unknown", "no_answer", 0, {DOUBT})),
+        (NO_ANSWER, DOUBTED, ("unknown", "no_answer", 0, {DOUBT})),
+        (TIMED_OUT, FIRST, ("unknown", "no_answer", 0, {DOUBT})),
+        (NO_ANSWER, TRIED_TWICE, ("unknown", "no_answer", 60, {DOUBT, RECOVER})),
+        (GATEWAY, FIRST, ("unknown", "gateway_trouble", 0, {DOUBT})),
+        (GATEWAY, TROUBLED, ("unknown", "gateway_trouble", 0, {DOUBT})),
+        (GATEWAY, TRIED_TWICE, ("unknown", "gateway_trouble", 60, {DOUBT, RECOVER})),
+        (UNREADABLE, FIRST, ("unknown", "server_trouble", 0, {DOUBT})),
+        (UNREADABLE, TROUBLED, ("unknown", "server_trouble", 10, {DOUBT, RECOVER})),
+        (TROUBLE, FIRST, ("unknown", "server_trouble", 0, {DOUBT})),
+        (TROUBLE, Before(1, True, "no_answer"), ("unknown", "server_trouble", 0, {DOUBT})),
+        (TROUBLE, TROUBLED, ("unknown", "server_trouble", 10, {DOUBT, RECOVER})),
+        (TROUBLE, Before(1, True, "conflict"), ("unknown", "server_trouble", 0, {DOUBT})),
         (BUSY, FIRST, ("unknown", "conflict", 60, {DOUBT, RECOVER})),
         (BUSY, DOUBTED, ("unknown", "conflict", 60, {DOUBT, RECOVER})),
         (answered(errors.KeyRefused, 401), FIRST, ("queued", "key_refused", 0, set())),
@@ -117,8 +123,13 @@ def test_refusal_without_request_id_keeps_doubt(
 )
 def test_wait_doubles_up_to_five_minutes(attempts: int, seconds: int) -> None:
     before = Before(attempts, may_have_arrived=True)
-    steps = [policy.after(error, before) for error in (NO_ANSWER, TROUBLE)]
-    steps.append(policy.not_found_at_persona(Before(attempts, True, "conflict"), key_lives=True))
+    steps = [policy.after(answered(PersonaError, 302), before)]
+    steps += [
+        policy.not_found_at_persona(
+            Before(attempts, True, problem), key_lives=True, others_accepted=False
+        )
+        for problem in ("conflict", "no_answer")
+    ]
     assert [step.delay for step in steps] == [timedelta(seconds=seconds)] * 3
 
 
@@ -126,15 +137,32 @@ class TestRecovery:
     def test_recovery_without_match_gives_a_new_key(self) -> None:
         for problem in ("", "no_answer", "server_trouble"):
             for key_lives in (True, False):
-                step = policy.not_found_at_persona(Before(3, True, problem), key_lives=key_lives)
+                step = policy.not_found_at_persona(
+                    Before(3, True, problem), key_lives=key_lives, others_accepted=True
+                )
                 assert (step.state, step.problem) == (State.QUEUED, "not_arrived")
                 assert (step.new_key, step.may_have_arrived) == (True, False)
 
     def test_recovery_after_conflict_keeps_valid_key(self) -> None:
         busy = Before(1, True, "conflict")
-        same = policy.not_found_at_persona(busy, key_lives=True)
+        same = policy.not_found_at_persona(busy, key_lives=True, others_accepted=False)
         assert facts(same) == ("unknown", "conflict", 2, {DOUBT})
-        assert policy.not_found_at_persona(busy, key_lives=False).new_key
+        new = policy.not_found_at_persona(busy, key_lives=False, others_accepted=False)
+        assert new.new_key
+
+    @pytest.mark.parametrize(
+        ("doubts", "others_accepted", "state"),
+        [(9, True, State.QUEUED), (10, False, State.QUEUED), (10, True, State.FAILED)],
+    )
+    def test_batch_on_which_only_persona_fails_needs_a_person(
+        self, doubts: int, others_accepted: bool, state: Batch.State
+    ) -> None:
+        step = policy.not_found_at_persona(
+            Before(20, True, "server_trouble", doubts=doubts),
+            key_lives=True,
+            others_accepted=others_accepted,
+        )
+        assert (step.state, step.new_key, step.may_have_arrived) == (state, True, False)
 
     @pytest.mark.parametrize("problem", ["no_answer", "conflict", "server_trouble"])
     def test_ambiguous_recovery_needs_a_person(self, problem: str) -> None:
@@ -145,14 +173,6 @@ class TestRecovery:
     def test_ambiguous_recovery_says_if_not_all_was_read(self) -> None:
         step = policy.ambiguous(Before(3, True, "no_answer"), all_read=False)
         assert "Too many imports were created at that time" in step.sentence
-
-    @pytest.mark.parametrize("problem", ["no_answer", "conflict", "server_trouble"])
-    def test_unfinished_recovery_is_repeated(self, problem: str) -> None:
-        step = policy.recover_later("Words.", Before(3, True, problem))
-        assert facts(step) == ("unknown", problem, 15, {DOUBT, RECOVER})
-
-    def test_unfinished_recovery_always_has_a_problem(self) -> None:
-        assert policy.recover_later("Words.", Before(1, True, "")).problem == "no_answer"
 
 
 @pytest.mark.parametrize("before", [FIRST, DOUBTED])
@@ -170,11 +190,6 @@ class TestBeforeTheRequest:
         step = policy.unreadable("Words.", before, missing=True)
         arrived = before.may_have_arrived
         assert step == Step(State.FAILED, "image_missing", "Words.", may_have_arrived=arrived)
-
-    def test_unsent_batch_keeps_its_state(self, before: Before) -> None:
-        arrived = before.may_have_arrived
-        state = State.UNKNOWN if arrived else State.QUEUED
-        assert policy.returned(before) == Step(state, "", "", may_have_arrived=arrived)
 
     def test_broken_seal_needs_a_person(self, before: Before) -> None:
         arrived = before.may_have_arrived
@@ -223,6 +238,10 @@ def test_only_a_send_without_effect_never_arrived(kind: type[PersonaError], befo
 
 IN_DOUBT = (PersonaError, errors.NoAnswer, errors.Unreadable, errors.ServerTrouble, errors.Conflict)
 REFUSED = (errors.Refused, errors.NotFound)
+OPENS_THE_BREAKER = (
+    *("unreachable", "key_refused", "rate_limited"),
+    *("no_answer", "server_trouble", "gateway_trouble"),
+)
 STATUSES = st.sampled_from([200, 302, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 504])
 POINTERS = st.sampled_from(["", LIST_POINTER, "/data/attributes/image-files"])
 
@@ -283,7 +302,7 @@ class AnySequenceOfAnswers(RuleBasedStateMachine):
         if arrived:
             step = policy.ambiguous(before, all_read=is_sure)
         else:
-            step = policy.not_found_at_persona(before, key_lives=key_lives)
+            step = policy.not_found_at_persona(before, key_lives=key_lives, others_accepted=is_sure)
         self.apply(step, may_renew=not arrived)
 
     @precondition(lambda self: self.is_active and not self.step.recover_first)
@@ -292,11 +311,6 @@ class AnySequenceOfAnswers(RuleBasedStateMachine):
         self.start_attempt()
         self.doubt = True
         self.apply(policy.importer_is_claimed("mprt_7"), may_renew=False)
-
-    @precondition(lambda self: self.is_active and self.doubt)
-    @rule()
-    def postpone_recovery(self) -> None:
-        self.apply(policy.recover_later("Words.", self.start_attempt()), may_renew=False)
 
     @precondition(lambda self: self.is_active and not self.step.recover_first)
     @rule(missing=st.booleans())
@@ -317,7 +331,8 @@ class AnySequenceOfAnswers(RuleBasedStateMachine):
         self.step = Step(State.QUEUED, "", "")
 
     def start_attempt(self) -> Before:
-        self.before = Before(self.before.attempts + 1, self.doubt, self.step.problem)
+        attempts = self.before.attempts + 1
+        self.before = Before(attempts, self.doubt, self.step.problem, attempts, attempts)
         return self.before
 
     def apply(self, step: Step, *, may_renew: bool) -> None:
@@ -342,7 +357,7 @@ class AnySequenceOfAnswers(RuleBasedStateMachine):
     @invariant()
     def batch_is_due_in_time_or_left_to_a_person(self) -> None:
         assert AT_ONCE <= self.step.delay <= timedelta(minutes=5)
-        waits_for_the_breaker = self.step.never_arrived
+        waits_for_the_breaker = self.step.problem in OPENS_THE_BREAKER
         assert self.step.delay or waits_for_the_breaker or self.step.state is not State.UNKNOWN
         assert self.step.state in (State.QUEUED, State.UNKNOWN, State.FAILED)
 

@@ -130,7 +130,7 @@ def test_poll_updates_importers_not_due_yet(persona: LocalPersona, at_persona: M
 
 def test_poll_waits_while_the_breaker_is_open(persona: LocalPersona, at_persona: Make) -> None:
     batch = at_persona().batches.get()
-    Gateway.objects.update(retry_at=Now() + timedelta(seconds=30))
+    Gateway.objects.update(reads_fail=True, retry_at=Now() + timedelta(seconds=30))
     assert not poll()
     assert polls(persona) == []
     assert Batch.objects.filter(pk=batch.pk).to_poll().exists()

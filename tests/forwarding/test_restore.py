@@ -58,9 +58,9 @@ def test_unsent_batches_get_new_keys_after_restore(persona: LocalPersona, sent: 
     assert "before they are sent: 3\n" in after_restore()
     assert states_of(sent) == [State.UNKNOWN] * 3
     batch = sent.batches.all()[0]
-    assert batch.first_sent_at
-    assert batch.tried_until
-    window = batch.tried_until - batch.first_sent_at
+    attempt = batch.sends_in_doubt.get()
+    assert attempt.settled_at
+    window = attempt.settled_at - attempt.began_at
     assert HOUR_AGO <= window < HOUR_AGO + timedelta(minutes=1)
     keys = set(sent.batches.values_list("idempotency_key", flat=True))
     forward()

@@ -228,7 +228,7 @@ class TestUnreadableStorage:
         assert states_of(sent) == [State.IMPORTING, State.QUEUED, State.IMPORTING]
         assert batch.problem == "storage_unreadable"
         assert batch.problem_detail == f"Image {key} cannot be read from storage now."
-        assert (batch.may_have_arrived, batch.first_sent_at) == (False, None)
+        assert (batch.may_have_arrived, batch.sends.count()) == (False, 0)
         assert len(persona.ledger()) == 2
 
     def test_unreadable_image_is_tried_again_later(

@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from importers.audit import verification
 from importers.audit.actors import Actor
-from importers.forwarding.claims import Leases, claim
+from importers.forwarding.claims import Leases
 from importers.forwarding.control import retry
 from importers.forwarding.sending import send_next
 from importers.gateway import client
@@ -21,8 +21,8 @@ from tests.support.attestations import submit
 from tests.support.batches import (
     OWNER,
     Meanwhile,
+    die_while_sending,
     keys,
-    lease_runs_out,
     stored_path,
     the_only,
     worker_actions,
@@ -30,6 +30,7 @@ from tests.support.batches import (
 from tests.support.files import incoming
 from tests.support.forwarding import forward, time_passes
 from tests.support.pictures import draw
+from tests.support.recovery import recover
 from tests.support.scripted_persona import PENDING, says
 from tests.support.threads import at_once
 
@@ -129,11 +130,9 @@ def test_batch_with_a_reused_key_fails(
     persona: LocalPersona, make_import: Make, known_list: FaceList, actor: Actor
 ) -> None:
     sent = make_import(known_list)
-    batch = claim("a dead worker")
-    assert batch
+    batch = die_while_sending(sent)
     other = ImageFile("other.jpg", "image/jpeg", draw(99))
-    client.persona().import_faces(known_list.persona_id, [other], str(batch.idempotency_key))
-    lease_runs_out()
+    client.persona().import_faces(known_list.persona_id, [other], str(batch.key))
     forward()
     batch.refresh_from_db()
     assert (batch.state, batch.problem) == (State.FAILED, "key_reused")
@@ -183,7 +182,7 @@ class TestImporterOfAnotherBatch:
     ) -> None:
         key = the_only(mismatched).idempotency_key
         assert retry(mismatched, actor) == 1
-        assert send_next(Leases(OWNER))
+        recover()
         assert [seen.method for seen in persona.requests()] == ["GET"]
         forward()
         batch = the_only(mismatched)

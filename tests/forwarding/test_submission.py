@@ -82,7 +82,7 @@ class TestSubmit:
     ) -> None:
         batch = submit(make_draft(face_list), actor).batches.get()
         assert batch.state == Batch.State.QUEUED
-        assert (batch.idempotency_key, batch.first_sent_at, batch.attempts) == (None, None, 0)
+        assert (batch.idempotency_key, batch.sends.count(), batch.attempts) == (None, 0, 0)
         assert list(Batch.objects.of_environment("local").due()) == [batch]
 
     def test_submit_excludes_rejected_files(

@@ -12,11 +12,12 @@ from importers.audit.actors import Actor
 from importers.forwarding.claims import Leases
 from importers.forwarding.sending import send_next
 from importers.gateway import breaker, client, environments, rate_limit
+from importers.gateway.rate_limit import NoRequestLeft
 from importers.local_persona import IMPORT, IMPORTERS, LocalPersona
 from importers.models import Batch, Environment, Exchange, FaceList, Gateway, Import
 from importers.persona import errors
 from tests.support.attestations import submit
-from tests.support.batches import OWNER, keys, the_only
+from tests.support.batches import OWNER, Meanwhile, keys, the_only
 from tests.support.forwarding import forward, time_passes
 
 Make = Callable[..., Import]
@@ -67,24 +68,37 @@ class TestOpening:
         assert (closed.problem, closed.problem_since, closed.failures) == ("", None, 0)
 
     @pytest.mark.parametrize(
-        ("fault", "method"),
-        [("forbidden", "POST"), ("unauthorized", ""), ("rate_limited", ""), ("drop_unmade", "")],
+        "fault",
+        [
+            *("unauthorized", "forbidden", "rate_limited_bare", "drop_unmade", "server_error"),
+            *("bad_gateway", "unavailable", "broken_json"),
+        ],
     )
-    def test_breaker_stops_one_method_only_if_forbidden(
-        self,
-        persona: LocalPersona,
-        make_import: Make,
-        known_list: FaceList,
-        fault: str,
-        method: str,
+    def test_failed_send_stops_sends_but_not_reads(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str
     ) -> None:
         persona.faults.inject(fault)
         make_import(known_list)
         send_next(Leases(OWNER))
-        assert environments.gateway().failing_method == method
-        time_passes()
-        send_next(Leases(OWNER))
-        assert (environments.gateway().problem, environments.gateway().failing_method) == ("", "")
+        opened = environments.gateway()
+        assert (opened.sends_fail, opened.reads_fail) == (True, False)
+        client.persona().importers_page()
+        assert environments.gateway().sends_fail
+
+    @pytest.mark.parametrize("fault", ["unauthorized", "rate_limited", "bad_gateway", "slow"])
+    def test_failed_read_stops_every_request(
+        self, persona: LocalPersona, settings: Settings, fault: str
+    ) -> None:
+        settings.PERSONA_TIMEOUT_SECONDS = 0.2
+        persona.faults.inject(fault, where=IMPORTERS, seconds=0.4 if fault == "slow" else None)
+        with pytest.raises(errors.PersonaError):
+            client.persona().importers_page()
+        opened = environments.gateway()
+        assert (opened.sends_fail, opened.reads_fail) == (False, True)
+        with pytest.raises(NoRequestLeft):
+            client.persona()
+        with pytest.raises(NoRequestLeft):
+            rate_limit.reserve(Environment.LOCAL, to_send=True)
 
     @pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "rate_limited"])
     def test_batch_stays_queued_after_a_refusal(
@@ -159,50 +173,105 @@ class TestOpening:
         assert len(set(keys(persona))) == 1
         assert the_only(sent).state == State.IMPORTING
 
+    @pytest.mark.django_db(transaction=True)
+    def test_requests_in_flight_do_not_lengthen_the_wait(
+        self, interrupted: LocalPersona, meanwhile: Meanwhile, make_import: Make,
+        interrupted_list: FaceList,
+    ) -> None:  # fmt: skip
+        for seed in (1, 2):
+            make_import(interrupted_list, images=1, first_seed=seed)
+        interrupted.faults.inject("bad_gateway", 2, seconds=1)
+
+        def another_send_fails() -> None:
+            meanwhile.does = lambda: None
+            send_next(Leases("another"))
+
+        meanwhile.does = another_send_fails
+        send_next(Leases(OWNER))
+        gateway = environments.gateway()
+        assert gateway.failures == 1
+        assert gateway.retry_at
+        assert gateway.retry_at - datetime.now(UTC) < timedelta(seconds=5)
+
 
 class TestClosing:
     def test_half_open_breaker_allows_one_request(self, persona: LocalPersona) -> None:
         persona.faults.inject("unauthorized")
         with pytest.raises(errors.KeyRefused):
             client.persona().importers_page()
-        assert rate_limit.reserve(Environment.LOCAL)
         breaker_wait_ends()
+        trial = client.persona()
+        with pytest.raises(NoRequestLeft):
+            client.persona()
+        trial.importers_page()
+        client.persona()
+        client.persona()
 
-        assert not rate_limit.reserve(Environment.LOCAL)
-        assert rate_limit.reserve(Environment.LOCAL)
-
-        client.persona().importers_page()
-        assert not rate_limit.reserve(Environment.LOCAL)
-        assert not rate_limit.reserve(Environment.LOCAL)
-
-    def test_poll_does_not_close_the_breaker_for_sends(
+    def test_answered_read_does_not_close_the_breaker_for_sends(
         self, persona: LocalPersona, known_list: FaceList, make_draft: Make, actor: Actor
     ) -> None:
         sent = submit(make_draft(known_list), actor)
         persona.faults.inject("forbidden", None, IMPORT)
         forward()
+        persona.faults.inject("bad_gateway", where=IMPORTERS)
+        with pytest.raises(errors.ServerTrouble):
+            client.persona().importers_page()
         since = environments.gateway().problem_since
-        assert environments.gateway().problem == "key_refused"
 
         breaker_wait_ends()
         client.persona().importers_page()
-        assert environments.gateway().problem == "key_refused"
-        assert environments.gateway().problem_since == since
+        opened = environments.gateway()
+        assert (opened.sends_fail, opened.reads_fail, opened.retry_at) == (True, False, None)
+        assert (opened.problem != "", opened.problem_since) == (True, since)
 
         persona.faults.clear()
-        breaker_wait_ends()
         forward()
         assert environments.gateway().problem == ""
         sent.refresh_from_db()
         assert sent.state == Import.State.COMPLETED
 
-    def test_any_answer_closes_a_breaker_for_all(self, persona: LocalPersona) -> None:
+    def test_answered_send_closes_the_breaker_for_all(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList
+    ) -> None:
         persona.faults.inject("unauthorized", 1, IMPORTERS)
         with pytest.raises(errors.KeyRefused):
             client.persona().importers_page()
-        assert environments.gateway().problem == "key_refused"
-        client.persona().lists_page()
-        assert environments.gateway().problem == ""
+        breaker_wait_ends()
+        make_import(known_list)
+        send_next(Leases(OWNER))
+        closed = environments.gateway()
+        assert (closed.problem, closed.reads_fail, closed.trial) == ("", False, None)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_request_from_before_does_not_close_the_breaker(
+        self, interrupted: LocalPersona, meanwhile: Meanwhile, make_import: Make,
+        interrupted_list: FaceList,
+    ) -> None:  # fmt: skip
+        first, second = (
+            make_import(interrupted_list, images=1, first_seed=seed) for seed in (1, 2)
+        )
+        interrupted.faults.inject("slow", seconds=1)
+
+        def another_send_fails() -> None:
+            interrupted.faults.inject("bad_gateway")
+            send_next(Leases("another"))
+
+        meanwhile.does = another_send_fails
+        send_next(Leases(OWNER))
+        assert (the_only(first).state, the_only(second).state) == (State.IMPORTING, State.UNKNOWN)
+        assert environments.gateway().sends_fail
+
+    @pytest.mark.parametrize(("fault", "problem"), [("bad_gateway", "server_trouble")])
+    def test_starting_worker_leaves_a_storm_alone(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, fault: str,
+        problem: str,
+    ) -> None:  # fmt: skip
+        persona.faults.inject(fault)
+        make_import(known_list)
+        send_next(Leases(OWNER))
+        breaker.try_now()
+        gateway = environments.gateway()
+        assert (gateway.problem, gateway.retry_at is None) == (problem, False)
 
     def test_starting_worker_tries_again_at_once(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from importers.forwarding import notices
 from importers.forwarding.claims import Leases
 from importers.forwarding.control import retry
 from importers.forwarding.polling import poll
@@ -52,10 +53,10 @@ TABLE = [
     Poll("404 on every page", "not_found", problem=""),
     Poll("409", "conflict"),
     Poll("429", "rate_limited", gateway_problem="rate_limited"),
-    Poll("500", "server_error"),
-    Poll("502 with HTML", "bad_gateway"),
-    Poll("broken JSON", "broken_json"),
-    Poll("answer without an id", "no_id"),
+    Poll("500", "server_error", gateway_problem="server_trouble"),
+    Poll("502 with HTML", "bad_gateway", gateway_problem="server_trouble"),
+    Poll("broken JSON", "broken_json", gateway_problem="server_trouble"),
+    Poll("answer without an id", "no_id", gateway_problem="server_trouble"),
     Poll("no answer", "drop_unmade", gateway_problem="unreachable"),
 ]  # fmt: skip
 
@@ -86,7 +87,7 @@ def assert_ended(row: Poll, world: World) -> None:
     batch = world.batch
     (entry,) = world.wire.ledger()
     assert (batch.state, batch.importer_id) == (row.ends, entry.importer_id)
-    assert (batch.problem, environments.gateway().problem) == ("", "")
+    assert (batch.problem, notices.gateway_notices()) == ("", [])
     assert (batch.successful_count, batch.duplicate_count, batch.error_count) == row.counts
     needs_attention = row.ends == State.ERRORED
     ended = Import.State.NEEDS_ATTENTION if needs_attention else Import.State.COMPLETED

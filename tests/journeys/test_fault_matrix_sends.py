@@ -15,6 +15,7 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
+from importers.forwarding import notices
 from importers.forwarding.claims import Leases, claim
 from importers.forwarding.control import retry
 from importers.forwarding.sending import send_next
@@ -111,6 +112,8 @@ def both(first: Fault, second: Fault) -> Fault:
 QUEUED, UNKNOWN, IMPORTING = State.QUEUED, State.UNKNOWN, State.IMPORTING
 NO_ANSWER = ((UNKNOWN, "no_answer"),)
 TROUBLE = ((UNKNOWN, "server_trouble"),)
+GATEWAY = ((UNKNOWN, "gateway_trouble"),)
+IN_TROUBLE = "server_trouble"
 ACCEPTED = ((IMPORTING, ""),)
 
 
@@ -163,22 +166,27 @@ SENDS = [
          (*NO_ANSWER, (UNKNOWN, "rate_limited")), "rate_limited", import_made=True, sends=3,
          then=persona_fault("rate_limited")),
     Send("500 once, not cached under the key", persona_fault("server_error", cached=False),
-         TROUBLE),
+         TROUBLE, IN_TROUBLE),
     Send("500 cached under the key, no import made", persona_fault("server_error"), TROUBLE * 2,
-         sends=3, keys=2),
+         IN_TROUBLE, sends=3, keys=2),
     Send("500 cached under the key, import made", persona_fault("server_error_made"),
-         TROUBLE * 2, import_made=True),
-    Send("502 with HTML, no import made", persona_fault("bad_gateway"), TROUBLE),
-    Send("502 with HTML, import made", persona_fault("bad_gateway_made"), TROUBLE,
-         import_made=True),
+         TROUBLE * 2, IN_TROUBLE, import_made=True),
+    Send("502 with HTML, no import made", persona_fault("bad_gateway"), GATEWAY, IN_TROUBLE),
+    Send("502 with HTML, import made", persona_fault("bad_gateway_made"), GATEWAY,
+         IN_TROUBLE, import_made=True),
     Send("502 with HTML twice, import made", persona_fault("bad_gateway_made", times=2),
-         TROUBLE * 2, import_made=True),
-    Send("503", persona_fault("unavailable"), TROUBLE),
-    Send("200 with broken JSON", persona_fault("broken_json"), TROUBLE, import_made=True),
-    Send("200 with broken JSON twice", persona_fault("broken_json", times=2), TROUBLE * 2,
+         GATEWAY * 2, IN_TROUBLE, import_made=True, sends=3),
+    Send("502 with HTML three times, import made", persona_fault("bad_gateway_made", times=3),
+         GATEWAY * 3, IN_TROUBLE, import_made=True, sends=3),
+    Send("503", persona_fault("unavailable"), TROUBLE, IN_TROUBLE),
+    Send("200 with broken JSON", persona_fault("broken_json"), TROUBLE, IN_TROUBLE,
          import_made=True),
-    Send("201 without an id", persona_fault("no_id"), TROUBLE, import_made=True),
-    Send("201 without an id twice", persona_fault("no_id", times=2), TROUBLE * 2, import_made=True),
+    Send("200 with broken JSON twice", persona_fault("broken_json", times=2), TROUBLE * 2,
+         IN_TROUBLE, import_made=True),
+    Send("201 without an id", persona_fault("no_id"), TROUBLE, IN_TROUBLE,
+         import_made=True),
+    Send("201 without an id twice", persona_fault("no_id", times=2), TROUBLE * 2, IN_TROUBLE,
+         import_made=True),
     Send("409", persona_fault("conflict"), ((UNKNOWN, "conflict"),)),
     Send("409 after a lost answer, import made", persona_fault("drop_made"),
          (*NO_ANSWER, (UNKNOWN, "conflict")), import_made=True, then=persona_fault("conflict")),
@@ -251,17 +259,17 @@ def assert_done(world: World) -> None:
     assert batch.may_have_arrived, "a batch at Persona could be retried under a new key"
     assert (batch.successful_count, batch.duplicate_count, batch.error_count) == (3, 0, 0)
     assert Import.objects.get(pk=world.sent.pk).state == Import.State.COMPLETED
-    assert environments.gateway().problem == ""
+    assert notices.gateway_notices() == []
 
 
 @pytest.mark.parametrize("by", [DAY, -DAY], ids=["ahead", "behind"])
 def test_lease_and_rate_budget_follow_the_database_clock(by: timedelta, world: World) -> None:
     assert claim("a worker that died")
-    assert not rate_limit.reserve(Environment.LOCAL)
+    rate_limit.reserve(Environment.LOCAL)
     used = rate_limit.budget(Environment.LOCAL).used
     our_clock_is(by)(world)
     assert claim(OWNER) is None
-    assert not rate_limit.reserve(Environment.LOCAL)
+    rate_limit.reserve(Environment.LOCAL)
     assert rate_limit.budget(Environment.LOCAL).used == used + 1
     world.sent.batches.update(lease_until=Now())
     assert send_next(Leases(OWNER))

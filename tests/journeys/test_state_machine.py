@@ -34,11 +34,11 @@ from hypothesis.stateful import (
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
-from importers.forwarding import claims, control, polling, sending
+from importers.forwarding import claims, control, polling, recovery, sending
 from importers.forwarding.claims import Leases
 from importers.local_persona import FAULTS, IMPORT, LocalPersona, store
 from importers.local_persona.faults import ANYTHING, Stage
-from importers.models import Batch, FaceList, Gateway, Import, Problem
+from importers.models import Attempt, Batch, Exchange, FaceList, Gateway, Import, Problem
 from importers.persona.client import Client
 from tests.support import decisions
 from tests.support.attestations import submit
@@ -53,7 +53,7 @@ AGE = "UPDATE importers SET created_at = created_at - ?1, due_at = due_at - ?1"
 
 Answer = dict[str, Any] | None  # a fault of Local Persona, or none
 IN_POLLS = [kind for kind, known in FAULTS.items() if known.stage is Stage.VIEW]
-KINDS = [kind for kind in FAULTS if kind not in {*IN_POLLS, "slow"}]
+KINDS = [kind for kind in FAULTS if kind not in {*IN_POLLS, "slow", "late"}]
 ANY_TIME: list[Answer] = [{"kind": kind, "where": ANYTHING} for kind in KINDS]
 TO_SENDS: list[Answer] = [{"kind": "server_error", "cached": False}]  # cached: repeated
 TO_SENDS += [{"kind": kind, "cached": True} for kind in ("conflict", "unavailable")]
@@ -146,6 +146,11 @@ class AnySequence(RuleBasedStateMachine):
         self.time_passes(wait)
         self.run_with(answer, polling.poll)
 
+    @rule(wait=WAITS, answer=st.none() | st.sampled_from(ANY_TIME + TO_POLLS))
+    def a_worker_recovers(self, wait: int, answer: Answer) -> None:
+        self.time_passes(wait)
+        self.run_with(answer, recovery.recover)
+
     @rule(act=ACTS)
     def a_person_acts(self, act: str) -> None:
         if act == "retries":
@@ -168,8 +173,8 @@ class AnySequence(RuleBasedStateMachine):
             at_persona.execute(AGE, [seconds])
             at_persona.execute("UPDATE replies SET created_at = created_at - ?", [seconds])
         by = timedelta(seconds=seconds)
-        for rows in (Batch.objects.all(), FaceList.objects.all(), Gateway.objects.all()):
-            fields = rows.model._meta.fields
+        for model in (Attempt, Batch, Exchange, FaceList, Gateway):
+            rows, fields = model.objects.all(), model._meta.fields
             moments = [field.name for field in fields if isinstance(field, DateTimeField)]
             rows.update(**{name: F(name) - by for name in moments})
 
@@ -207,6 +212,7 @@ class AnySequence(RuleBasedStateMachine):
             while sending.send_next(Leases("a worker")):
                 continue
             polling.poll()
+            recovery.recover()
             self.a_person_acts("retries")  # an ambiguous batch keeps waiting
             self.a_person_acts("decides")
         self.each_batch_is_known_and_has_a_next_step()
@@ -230,6 +236,8 @@ class AnySequence(RuleBasedStateMachine):
 
 def is_known(batch: Batch, own: list[str]) -> bool:
     """Return True if we have its importer, or know that there may be one where there is one."""
+    if batch.importer_among:
+        return own[0] in batch.importer_among and batch.state in (State.IMPORTING, *ENDED)
     if batch.importer_id:
         return own == [batch.importer_id] and batch.state in (State.IMPORTING, *ENDED)
     if batch.problem == Problem.AMBIGUOUS:

@@ -303,7 +303,7 @@ class TestRefusedKey:
             catalog.sync(actor)
         gateway = environments.gateway()
         assert (gateway.problem, gateway.retry_at) == ("", None)
-        assert rate_limit.reserve(Environment.LOCAL) == timedelta()
+        assert rate_limit.reserve(Environment.LOCAL)
 
     def test_key_without_access_to_lists_keeps_an_outage_visible(
         self, persona: LocalPersona, actor: Actor

@@ -9,8 +9,9 @@ from django.core.files.storage import default_storage
 from django.db import connection as database
 from django.db.models.functions import Now
 
+from importers.forwarding.claims import claim
 from importers.local_persona import LocalPersona, SeenRequest
-from importers.models import AuditEvent, Batch, Image, Import
+from importers.models import Attempt, AuditEvent, Batch, Image, Import
 from importers.persona.responses import Importer, Status
 
 OWNER = "the test's worker"
@@ -70,6 +71,16 @@ def lease_runs_out() -> None:
     """End the lease of every batch that is being sent."""
     sending = Batch.objects.filter(state=Batch.State.SENDING)
     sending.update(lease_until=Now() - timedelta(seconds=1))
+
+
+def die_while_sending(of_import: Import) -> Batch:
+    """Leave the only batch as a worker does that dies while it sends. Return the batch."""
+    batch = claim("a dead worker")
+    assert batch == the_only(of_import)
+    assert batch.begin_sending()
+    Attempt.objects.create(batch=batch, key=batch.key)
+    lease_runs_out()
+    return batch
 
 
 def persona_importer(**values: object) -> Importer:

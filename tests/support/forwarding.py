@@ -10,9 +10,9 @@ from django.db import connection as database
 from django.db.models.functions import Now
 
 from importers.forwarding.claims import Leases
-from importers.gateway import rate_limit
+from importers.gateway import environments
 from importers.local_persona import LocalPersona
-from importers.models import Batch, FaceList, Gateway, Import
+from importers.models import Attempt, Batch, Exchange, FaceList, Gateway, Import
 from importers.worker import jobs
 
 
@@ -53,26 +53,28 @@ def every_image_is_there_once(persona: LocalPersona, sent: Import) -> bool:
 
 
 def time_passes() -> None:
-    """End every wait: of batches, held lists, polling, the gateway and its rate limit."""
+    """End every wait: of batches, their sends, held lists, polling, the gateway and its limit."""
     Batch.objects.update(next_attempt_at=Now())
+    Attempt.objects.filter(settled_at__gt=Now()).update(settled_at=Now())
     FaceList.objects.update(held_until=None)
-    waits = dict.fromkeys(("retry_at", "rate_resets_at", "next_poll_at"))
-    Gateway.objects.update(recent={}, **waits)
+    Gateway.objects.update(**dict.fromkeys(("retry_at", "rate_resets_at", "next_poll_at")))
+    share_is_used(0)
 
 
-def share_is_used(requests: int, seconds_ago: int = 0) -> None:
+def share_is_used(requests: int, seconds_ago: float = 0) -> None:
     """Use so many requests of our rate budget, now or so many seconds ago."""
-    Gateway.objects.update(recent={tick(seconds_ago): requests} if requests else {})
-
-
-def tick(seconds_ago: int) -> int:
-    return int(time.time() * rate_limit.TICKS) - seconds_ago * rate_limit.TICKS
+    Gateway.objects.get_or_create(environment=environments.current())
+    Exchange.objects.update(ended_at=Now() - timedelta(days=1))
+    ended_at = Now() - timedelta(seconds=seconds_ago)
+    for _ in range(requests):
+        Exchange.objects.create(environment=environments.current(), ended_at=ended_at)
 
 
 def forward(rounds: int = 100) -> None:
     """Do the worker's work without its pauses, until nothing is left to do."""
     for _ in range(rounds):
         Batch.objects.update(next_attempt_at=Now())
+        Attempt.objects.filter(settled_at__gt=Now()).update(settled_at=Now())
         Gateway.objects.update(next_poll_at=None)
         if not jobs.step(Leases("the test's worker")):
             return

@@ -83,6 +83,9 @@ class Product:
     def start_worker(self, *words: str) -> subprocess.Popen[bytes]:
         return self._start("manage.py", "forward", *words)
 
+    def start_hurried_worker(self, *words: str) -> subprocess.Popen[bytes]:
+        return self._start("-m", "tests.support.hurried_worker", *words)
+
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Send SIGKILL to the process and its children, which leaves them no time to clean up."""
         os.killpg(process.pid, signal.SIGKILL)

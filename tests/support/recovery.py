@@ -4,11 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db.models import F
+from django.db.models.functions import Now
 
+from importers.forwarding import recovery
 from importers.forwarding.claims import Leases
 from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
-from importers.models import Batch, Gateway, Import
+from importers.models import Attempt, Batch, Gateway, Import
 from importers.worker import jobs
 from tests.support.batches import OWNER, the_only
 from tests.support.forwarding import time_passes
@@ -17,19 +19,20 @@ ImportByOthers = Callable[..., list[str]]
 
 
 def recover(times: int = 1) -> None:
-    """Send or recover the next batch that is due, then end every wait; `times` times."""
+    """Send the next batch that is due, or recover, then end every wait; `times` times."""
     for _ in range(times):
-        assert send_next(Leases(OWNER))
+        assert send_next(Leases(OWNER)) or recovery.recover()
         time_passes()
 
 
 def forward_for_hours(rounds: int = 40) -> None:
     """Forward batches in the order in which they are due, until no work is left.
 
-    Unlike `forward`, a batch that recovery has just checked comes last.
+    Unlike `forward`, a batch that was just tried comes last.
     """
     for _ in range(rounds):
         Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(hours=1))
+        Attempt.objects.filter(settled_at__gt=Now()).update(settled_at=Now())
         Gateway.objects.update(retry_at=None)
         if not jobs.step(Leases(OWNER)):
             return

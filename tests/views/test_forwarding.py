@@ -127,7 +127,6 @@ class TestDecision:
             problem_detail="2 imports at Persona could be it.",
             may_have_arrived=True,
             idempotency_key=uuid4(),
-            first_sent_at=Now(),
             candidates=candidates,
         )
         Import.objects.filter(pk=submitted.pk).update(state="needs_attention")

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Gateway, Import
+from tests.support.forwarding import share_is_used
 from tests.support.pages import words_of
 
 pytestmark = pytest.mark.django_db
@@ -146,7 +147,7 @@ class TestReading:
     def test_used_up_share_prevents_reading(self, signed_in: Client, persona: LocalPersona) -> None:
         Gateway.objects.get_or_create(environment="local")
         Gateway.objects.update(rate_limit=2)
-        assert not rate_limit.reserve("local")
+        share_is_used(1)
         text = words_of(read(signed_in))
         assert re.search(r"share of Persona's rate limit is used up. Try again in \d+ second", text)
         assert persona.requests() == []

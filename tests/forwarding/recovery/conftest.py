@@ -5,13 +5,13 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db.models.functions import Now
 from pytest_django import Settings
 
 from importers.forwarding.claims import Leases
 from importers.forwarding.sending import send_next
+from importers.gateway import breaker
 from importers.local_persona import LocalPersona
-from importers.models import Batch, FaceList, Import
+from importers.models import Batch, FaceList, Gateway, Import
 from importers.persona.client import Client, ImageFile
 from tests.support.batches import OWNER, Meanwhile, the_only
 from tests.support.forwarding import Clock, time_passes
@@ -19,7 +19,7 @@ from tests.support.pictures import draw
 from tests.support.recovery import ImportByOthers, recover
 
 Make = Callable[..., Import]
-PICTURE = draw(1000, size=(200, 200), kind="PNG")
+PICTURES = [draw(1000 + seed, size=(200, 200), kind="PNG") for seed in range(3)]
 
 
 @pytest.fixture
@@ -38,15 +38,16 @@ def make_import(make_import: Make, known_list: FaceList) -> Make:
 
 
 @pytest.fixture
-def in_doubt(persona: LocalPersona, make_import: Make, settings: Settings) -> Make:
-    """Makes an import whose batch was sent without an answer and whose key has expired."""
+def in_doubt(persona: LocalPersona, make_import: Make) -> Make:
+    """Makes an import whose batch was sent without an answer and goes into recovery."""
 
     def make(*, made: bool, first_seed: int = 0) -> Import:
-        persona.faults.inject("drop_made" if made else "drop_unmade")
-        Batch.objects.update(next_attempt_at=Now() + timedelta(hours=1))
         sent = make_import(first_seed=first_seed)
+        persona.faults.inject("drop_made" if made else "drop_unmade")
         assert send_next(Leases(OWNER))
-        settings.PERSONA_KEY_LIFE_HOURS = 0
+        sent.batches.update(recover_first=True)
+        # Open, it would let no other batch go before this one is clear.
+        Gateway.objects.update(**breaker.CLOSED)
         time_passes()
         return sent
 
@@ -58,12 +59,12 @@ def import_by_others(persona: LocalPersona, clock: Clock) -> ImportByOthers:
     """Makes importers that are not ours in the same environment, and returns their ids."""
     client = Client(persona.url, persona.key, version="2025-12-08", timeout_seconds=10)
     theirs = persona.add_list("Theirs")
-    file = ImageFile("theirs.png", "image/png", PICTURE)
+    files = [ImageFile("theirs.png", "image/png", picture) for picture in PICTURES]
 
-    def make(times: int = 1, *, seconds_from_now: float = 0) -> list[str]:
+    def make(times: int = 1, *, images: int = 1, seconds_from_now: float = 0) -> list[str]:
         clock.ahead = timedelta(seconds=seconds_from_now)
         keys = [f"others {seconds_from_now} {n}" for n in range(times)]
-        made = [client.import_faces(theirs, [file], key).id for key in keys]
+        made = [client.import_faces(theirs, files[:images], key).id for key in keys]
         clock.ahead = timedelta()
         return made
 

@@ -14,7 +14,6 @@ from tests.support.decisions import decide
 from tests.support.forwarding import forward
 from tests.support.recovery import (
     ImportByOthers,
-    forward_for_hours,
     is_imported_once,
     own_importers,
     recover,
@@ -85,7 +84,8 @@ class TestDecision:
         decide(batch, "", actor)
         again = the_only(sent)
         assert (again.state, again.idempotency_key) == (State.QUEUED, None)
-        assert (again.may_have_arrived, again.first_sent_at) == (False, None)
+        assert not again.may_have_arrived
+        assert not again.sends_in_doubt.exists()
         assert (again.problem, again.candidates) == ("", [])
         forward()
         assert is_imported_once(persona, sent)
@@ -144,13 +144,13 @@ class TestDecision:
     def test_two_decisions_complete_two_batches(
         self, persona: LocalPersona, in_doubt: Make, actor: Actor
     ) -> None:
-        both = [in_doubt(made=True), in_doubt(made=True, first_seed=10)]
-        forward_for_hours()
-        for sent in both:
-            decide(the_only(sent), own_importers(persona, sent)[0], actor)
+        made, missing = in_doubt(made=True), in_doubt(made=False, first_seed=10)
+        recover()
+        decide(the_only(made), own_importers(persona, made)[0], actor)
+        decide(the_only(missing), "", actor)
         forward()
-        assert [is_imported_once(persona, sent) for sent in both] == [True, True]
-        assert len(sends(persona)) == 2
+        assert [is_imported_once(persona, sent) for sent in (made, missing)] == [True, True]
+        assert len(sends(persona)) == 3
 
 
 def is_undecided(batch: Batch) -> bool:

@@ -1,115 +1,119 @@
-"""Two batches in doubt at the same time: an importer could belong to either."""
+"""Several batches in doubt at the same time are weighed together."""
 
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from django.db.models import F
 from django.db.models.functions import Now
-from pytest_django import Settings
 
-from importers.forwarding.claims import Leases, claim
-from importers.forwarding.sending import send_next
+from importers.forwarding import recovery
 from importers.local_persona import LocalPersona
-from importers.models import Batch, Import
-from tests.support.batches import OWNER, keys, lease_runs_out, sends, the_only
-from tests.support.forwarding import Clock, time_passes
-from tests.support.recovery import forward_for_hours, importer_requests, is_imported_once, recover
+from importers.models import Attempt, Batch, Import
+from tests.support.batches import die_while_sending, keys, sends, the_only
+from tests.support.forwarding import Clock, forward, time_passes
+from tests.support.recovery import importer_requests, is_imported_once, recover
 
 Make = Callable[..., Import]
 State = Batch.State
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
-@pytest.mark.parametrize(("one_made", "other_made"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(("one_made", "other_made"), [(True, False), (False, True)])
 def test_two_batches_for_one_importer_need_a_person(
     persona: LocalPersona, in_doubt: Make, one_made: bool, other_made: bool
 ) -> None:
     both = [in_doubt(made=one_made), in_doubt(made=other_made, first_seed=10)]
-    forward_for_hours()
+    recover()
     made = {entry.importer_id for entry in persona.ledger()}
-    assert len(made) == one_made + other_made
+    assert len(made) == 1
     for sent in both:
         batch = the_only(sent)
         assert (batch.state, batch.problem) == (State.FAILED, "ambiguous")
         assert {row["id"] for row in batch.candidates} == made
     assert len(sends(persona)) == 2
+    assert importer_requests(persona) == 1
 
 
-@pytest.mark.parametrize("tried_hours_ago", [2, None])
-def test_old_batch_being_sent_causes_ambiguity(
-    in_doubt: Make, make_import: Make, tried_hours_ago: int | None
+def test_two_batches_for_two_importers_have_both_arrived(
+    persona: LocalPersona, in_doubt: Make
 ) -> None:
-    sent = in_doubt(made=True)
-    other = the_only(make_import(first_seed=10))
-    long_ago = Now() - timedelta(hours=2)
-    Batch.objects.filter(pk=other.pk).update(
-        state=State.SENDING,
-        idempotency_key=uuid4(),
-        lease_until=Now() + timedelta(hours=1),
-        recover_first=True,
-        first_sent_at=long_ago,
-        tried_until=long_ago if tried_hours_ago else None,
-    )
+    """Nothing tells whose is which, and each batch says so."""
+    both = [in_doubt(made=True), in_doubt(made=True, first_seed=10)]
     recover()
-    assert the_only(sent).problem == "ambiguous"
+    made = sorted(entry.importer_id for entry in persona.ledger())
+    batches = [the_only(sent) for sent in both]
+    assert [batch.state for batch in batches] == [State.IMPORTING] * 2
+    assert sorted(batch.importer_id for batch in batches) == made
+    assert [sorted(batch.importer_among) for batch in batches] == [made] * 2
+    forward()
+    assert [the_only(sent).state for sent in both] == [State.DONE] * 2
+    assert len(sends(persona)) == 2
 
 
 def test_two_missing_batches_are_both_sent_again(persona: LocalPersona, in_doubt: Make) -> None:
     both = [in_doubt(made=False), in_doubt(made=False, first_seed=10)]
-    forward_for_hours()
+    recover()
+    assert importer_requests(persona) == 1
+    forward()
     assert [is_imported_once(persona, sent) for sent in both] == [True, True]
     assert len(set(keys(persona))) == 4
 
 
-def test_batches_sent_hours_apart_do_not_overlap(
+def test_batches_sent_at_other_times_do_not_overlap(
     persona: LocalPersona, clock: Clock, in_doubt: Make
 ) -> None:
-    clock.ahead = timedelta(hours=-2)
+    minute = timedelta(minutes=1)
+    clock.ahead = -minute
     one = in_doubt(made=True)
     clock.ahead = timedelta()
-    hours = timedelta(hours=2)
-    Batch.objects.filter(face_import=one).update(
-        first_sent_at=F("first_sent_at") - hours, tried_until=F("tried_until") - hours
+    Attempt.objects.update(
+        began_at=F("began_at") - minute, ended_at=F("ended_at") - minute, settled_at=Now() - minute
     )
-    other = in_doubt(made=True, first_seed=10)
-    forward_for_hours()
-    assert is_imported_once(persona, one)
-    assert is_imported_once(persona, other)
+    other = in_doubt(made=False, first_seed=10)
+    recover()
+    assert (the_only(one).state, the_only(one).importer_among) == (State.IMPORTING, [])
+    assert the_only(other).problem == "not_arrived"
 
 
-def test_recovery_makes_no_request_during_a_send(
-    persona: LocalPersona, in_doubt: Make, make_import: Make, settings: Settings
+@pytest.mark.parametrize("state", ["in flight", "to be sent again", "settling"])
+def test_recovery_waits_for_a_batch_that_could_own_the_importer(
+    persona: LocalPersona, in_doubt: Make, make_import: Make, state: str
 ) -> None:
     sent = in_doubt(made=True)
-    other = make_import(first_seed=10)
-    Batch.objects.filter(face_import=sent).update(next_attempt_at=Now() + timedelta(seconds=9))
-    assert claim("another") == the_only(other)
-    time_passes()
-    assert send_next(Leases(OWNER))
+    other = die_while_sending(make_import(first_seed=10))
+    if state != "in flight":
+        Attempt.objects.filter(batch=other).update(ended_at=Now(), settled_at=Now())
+        Batch.objects.filter(pk=other.pk).update(
+            state=State.UNKNOWN, recover_first=state == "settling"
+        )
+    if state == "settling":
+        Attempt.objects.filter(batch=other).update(settled_at=Now() + timedelta(seconds=9))
+    assert recovery.recover()
     batch = the_only(sent)
     assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
     assert batch.problem_detail == "Checking with Persona."
     assert batch.problem == "no_answer"
     assert importer_requests(persona) == 0
-    assert not send_next(Leases(OWNER))
-    lease_runs_out()
-    settings.PERSONA_KEY_LIFE_HOURS = 1
-    forward_for_hours()
-    assert is_imported_once(persona, other)
-    assert is_imported_once(persona, sent)
+    assert not recovery.recover(), "the next search is not due"
 
 
-def test_recovery_waits_for_an_overlapping_batch(
-    persona: LocalPersona, in_doubt: Make, settings: Settings
+def test_recovery_continues_once_the_other_batch_is_clear(
+    persona: LocalPersona, in_doubt: Make, make_import: Make
 ) -> None:
-    sent, other = in_doubt(made=True), in_doubt(made=True, first_seed=10)
-    settings.PERSONA_KEY_LIFE_HOURS = 1
-    Batch.objects.filter(face_import=sent).update(recover_first=True)
-    Batch.objects.filter(face_import=other).update(next_attempt_at=Now() + timedelta(seconds=9))
-    assert send_next(Leases(OWNER))
-    assert the_only(sent).state == State.UNKNOWN
-    forward_for_hours()
+    sent = in_doubt(made=True)
+    other = die_while_sending(make_import(first_seed=10)).face_import
+    time_passes()
+    forward()
     assert is_imported_once(persona, other)
     assert is_imported_once(persona, sent)
+
+
+def test_failed_batch_that_may_have_arrived_can_own_the_importer(
+    persona: LocalPersona, in_doubt: Make
+) -> None:
+    failed, sent = in_doubt(made=True), in_doubt(made=False, first_seed=10)
+    failed.batches.update(state=State.FAILED, problem="image_missing", recover_first=False)
+    recover()
+    assert the_only(sent).problem == "ambiguous"
+    assert the_only(failed).problem == "image_missing"

@@ -5,12 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from importers.forwarding import recovery
-from importers.forwarding.claims import Leases
-from importers.forwarding.sending import send_next
 from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Environment, Import
-from tests.support.batches import OWNER, keys, sends, the_only
+from tests.support.batches import keys, sends, the_only
 from tests.support.forwarding import forward, share_is_used, time_passes
 from tests.support.recovery import (
     ImportByOthers,
@@ -32,7 +30,7 @@ def test_each_recovery_page_uses_the_budget(
     sent = in_doubt(made=True)
     import_by_others(220, seconds_from_now=300)
     before = rate_limit.budget(Environment.LOCAL).used
-    assert send_next(Leases(OWNER))
+    assert recovery.recover()
     assert importer_requests(persona) == 3
     assert rate_limit.budget(Environment.LOCAL).used - before == 3
     assert own_importers(persona, sent) == [the_only(sent).importer_id]
@@ -86,8 +84,8 @@ def test_recovery_resumes_when_budget_is_free(
 ) -> None:
     sent = in_doubt(made=True)
     import_by_others(120, seconds_from_now=300)
-    share_is_used(146)
-    assert send_next(Leases(OWNER))
+    share_is_used(149)
+    assert recovery.recover()
     assert importer_requests(persona) == 1
     batch = the_only(sent)
     assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)

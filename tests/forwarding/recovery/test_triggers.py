@@ -10,18 +10,26 @@ from pytest_django import Settings
 
 from importers.audit import verification
 from importers.forwarding import recovery
-from importers.forwarding.claims import Leases, claim
+from importers.forwarding.claims import Leases
 from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
-from importers.models import AuditEvent, Batch, Import
-from tests.support.batches import OWNER, Meanwhile, keys, lease_runs_out, sends, the_only
+from importers.models import Attempt, AuditEvent, Batch, Import
+from tests.support.batches import (
+    OWNER,
+    Meanwhile,
+    die_while_sending,
+    keys,
+    lease_runs_out,
+    sends,
+    the_only,
+)
 from tests.support.forwarding import forward, time_passes
 from tests.support.recovery import importer_requests, is_imported_once, recover
 
 Make = Callable[..., Import]
 State = Batch.State
 INDEX = "GET /importers"
-MADE = ["bad_gateway_made", "broken_json", "no_id"]
+MADE = ["server_error_made", "broken_json", "no_id"]
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
@@ -38,7 +46,7 @@ class TestRepeatedServerError:
         recover()
         batch = the_only(sent)
         assert (batch.state, batch.problem) == (State.QUEUED, "not_arrived")
-        assert (batch.idempotency_key, batch.first_sent_at) == (None, None)
+        assert batch.idempotency_key is None
         assert not batch.may_have_arrived
         assert not batch.recover_first
         forward()
@@ -46,16 +54,21 @@ class TestRepeatedServerError:
         assert first == again != new
         assert is_imported_once(persona, sent)
 
-    def test_recovery_starts_after_a_minute(self, persona: LocalPersona, make_import: Make) -> None:
+    def test_recovery_starts_once_the_send_has_settled(
+        self, persona: LocalPersona, make_import: Make
+    ) -> None:
         persona.faults.inject("server_error")
-        make_import()
+        sent = make_import()
         recover()
         assert send_next(Leases(OWNER))
-        Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(seconds=59))
-        assert not send_next(Leases(OWNER))
-        Batch.objects.update(next_attempt_at=F("next_attempt_at") - timedelta(seconds=1))
-        assert send_next(Leases(OWNER))
+        assert not recovery.recover(), "it is not due"
+        Batch.objects.update(next_attempt_at=Now())
+        assert recovery.recover()
+        assert importer_requests(persona) == 0, "Persona may still create its importer"
+        time_passes()
+        assert recovery.recover()
         assert importer_requests(persona) == 1
+        assert the_only(sent).problem == "not_arrived"
 
     @pytest.mark.parametrize("fault", MADE)
     def test_arrived_batch_is_adopted_not_sent_again(
@@ -77,7 +90,7 @@ class TestRepeatedServerError:
         assert sent.state == Import.State.COMPLETED
 
     def test_recovery_is_in_the_audit_trail(self, persona: LocalPersona, make_import: Make) -> None:
-        persona.faults.inject("bad_gateway_made", times=2)
+        persona.faults.inject("broken_json", times=2)
         persona.faults.inject("server_error")
         batch = the_only(make_import())
         recover(4)
@@ -160,31 +173,16 @@ class TestRequestInFlight:
         assert len(sends(persona)) == 2
         assert is_imported_once(persona, sent)
 
-    def test_recovery_waits_for_a_concurrent_send(
-        self, persona: LocalPersona, meanwhile: Meanwhile, in_doubt: Make, make_import: Make
-    ) -> None:
-        sent = in_doubt(made=True)
-        other = make_import(first_seed=10)
-        Batch.objects.filter(face_import=other).update(next_attempt_at=Now() + timedelta(seconds=5))
-
-        def another_send_starts() -> None:
-            Batch.objects.filter(face_import=other).update(next_attempt_at=Now())
-            assert claim("another") == the_only(other)
-
-        persona.faults.inject("slow", where=INDEX)
-        meanwhile.does = another_send_starts
-        assert send_next(Leases(OWNER))
-        batch = the_only(sent)
-        assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
-        assert batch.importer_id == ""
-
 
 class TestExpiredKey:
     @pytest.mark.parametrize("made", [True, False])
     def test_expired_key_is_never_used_again(
-        self, persona: LocalPersona, in_doubt: Make, made: bool
+        self, persona: LocalPersona, make_import: Make, settings: Settings, made: bool
     ) -> None:
-        sent = in_doubt(made=made)
+        persona.faults.inject("drop_made" if made else "drop_unmade")
+        sent = make_import()
+        recover()
+        settings.PERSONA_KEY_LIFE_HOURS = 0
         forward()
         assert len(set(keys(persona))) == len(sends(persona)) == (1 if made else 2)
         assert is_imported_once(persona, sent)
@@ -202,7 +200,7 @@ class TestExpiredKey:
         persona.faults.inject("drop_made")
         sent = make_import()
         recover()
-        Batch.objects.update(first_sent_at=F("first_sent_at") - timedelta(minutes=59))
+        Attempt.objects.update(began_at=F("began_at") - timedelta(minutes=59))
         recover()
         assert (importer_requests(persona), len(sends(persona))) == (requests, 2 - requests)
         forward()
@@ -212,25 +210,27 @@ class TestExpiredKey:
     def test_dead_workers_expired_key_needs_recovery(
         self, persona: LocalPersona, make_import: Make, settings: Settings, made: bool
     ) -> None:
+        persona.faults.inject("drop_made" if made else "drop_unmade")
         sent = make_import()
-        batch = claim("a dead worker")
-        assert batch
-        if made:
-            persona.faults.inject("drop_made")
-            Batch.objects.update(state=State.QUEUED)
-            send_next(Leases("the same worker"))
-            Batch.objects.update(state=State.SENDING, lease_until=Now(), may_have_arrived=False)
-        else:
-            lease_runs_out()
-        settings.PERSONA_KEY_LIFE_HOURS = 0
-        time_passes()
         recover()
+        sent.batches.update(state=State.SENDING, lease_until=Now())
+        Attempt.objects.update(ended_at=None, settled_at=None)
+        settings.PERSONA_KEY_LIFE_HOURS = 0
+        recover(2)
         assert importer_requests(persona) == 1
         forward()
         assert is_imported_once(persona, sent)
 
 
-@pytest.mark.django_db
-def test_recovery_refuses_an_unsent_batch(make_import: Make) -> None:
-    with pytest.raises(ValueError, match="never sent"):
-        recovery.find(the_only(make_import()))
+def test_batch_whose_send_was_refused_late_is_sent_again(
+    persona: LocalPersona, make_import: Make
+) -> None:
+    """Another worker put it into recovery before the refusal came."""
+    sent = make_import()
+    die_while_sending(sent).send_to_recovery()
+    Attempt.objects.update(may_have_arrived=False, ended_at=Now(), settled_at=Now())
+    recover()
+    assert importer_requests(persona) == 0
+    assert the_only(sent).problem == "not_arrived"
+    forward()
+    assert is_imported_once(persona, sent)
