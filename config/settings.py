@@ -1,5 +1,6 @@
 """Django settings for Consentry. Everything that varies comes from the environment."""
 
+import os
 import re
 import secrets
 from pathlib import Path
@@ -113,6 +114,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
 }
+
+# Uploads are decoded in child processes: by default one for each processor core, up to half of the
+# threads of each web process, and shared out among the web processes (config/gunicorn.py).
+_CORES_EACH = (os.cpu_count() or 1) // env.integer("WEB_CONCURRENCY", 1, least=1, most=1000)
+IMAGE_PROCESSES = env.integer("IMAGE_PROCESSES", max(1, min(_CORES_EACH, 4)), least=1, most=4)
 
 # Images are stored outside every public path; only a view that checks access shows them.
 STORAGES = {

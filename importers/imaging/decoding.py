@@ -6,7 +6,6 @@ Pillow is restricted to the two formats that Persona accepts (help article 2SyBJ
 
 import io
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -18,10 +17,9 @@ warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we count pixe
 
 # Every error that Pillow has been seen to raise on damaged or hostile files.
 DAMAGE = (
-    *(OSError, SyntaxError, ValueError, TypeError, EOFError, MemoryError, AttributeError),
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, AttributeError),
     *(IndexError, KeyError, OverflowError, struct.error, zlib.error),
 )
-_decoding = threading.BoundedSemaphore(2)  # the largest picture allowed needs some 200 MB
 
 
 class Rejected(Exception):
@@ -33,26 +31,33 @@ class Rejected(Exception):
         self.sentence = sentence
 
 
+class TooCostly(Rejected):
+    """A picture that would take more time or memory to decode than we give to one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too_costly",
+            "The image could not be processed: decoding it takes too much time or memory. "
+            "Save it again as a plain (baseline) JPEG.",
+        )
+
+
 def open_picture(data: bytes) -> Image.Image:
     """Open a JPEG or PNG and read its header. Raises one of DAMAGE, or DecompressionBombError."""
     return Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
 
 
 @contextmanager
-def decoding(data: bytes) -> Iterator[Image.Image]:
-    """Open a picture to decode it. At most two are decoded at a time in this process."""
-    with _decoding, open_picture(data) as picture:
-        yield picture
-
-
-def decode_all(data: bytes) -> None:
+def decoded(data: bytes) -> Iterator[Image.Image]:
     """Decode every pixel, since damage shows only there. Raises Rejected."""
     try:
-        with decoding(data) as picture:
+        with open_picture(data) as picture:
             picture.verify()
-        with decoding(data) as picture:  # opened again: verify() leaves it unusable
-            picture.load()
+        picture = open_picture(data)  # opened again: verify() leaves it unusable
+        picture.load()
     except (*DAMAGE, Image.DecompressionBombError) as error:
         raise Rejected(
             "damaged", "The image is damaged or incomplete: not all of it can be decoded."
         ) from error
+    with picture:
+        yield picture

@@ -5,18 +5,20 @@ is decoded.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
-from importers.imaging.decoding import DAMAGE, Rejected, decode_all, open_picture
+from importers.imaging.decoding import DAMAGE, Rejected, TooCostly, decoded, open_picture
 from importers.imaging.scans import count_scans
+from importers.imaging.thumbnails import thumbnail
 
 MIN_BYTES, MAX_BYTES = 1_000, 10_000_000
 MIN_SIDE_PIXELS = 200
 MAX_PIXELS = 50_000_000
 MAX_SCANS = 100  # cameras and editors write at most a dozen
 FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "PNG": "PNG"}  # MPO: a phone's JPEG with a second frame
+EXTENSIONS = {"JPEG": "jpg", "PNG": "png"}
 KNOWN_BEGINNINGS = (
     (b"GIF8", "a GIF image"),
     (b"RIFF", "a WebP image or other RIFF file"),
@@ -38,12 +40,7 @@ class Facts:
     format: str
     width: int
     height: int
-    byte_size: int
-    sha256: str
-
-    @property
-    def extension(self) -> str:
-        return {"JPEG": "jpg", "PNG": "png"}[self.format]
+    thumbnail: bytes = field(repr=False)
 
 
 def check_size(byte_size: int) -> None:
@@ -55,7 +52,17 @@ def check_size(byte_size: int) -> None:
 
 
 def inspect(data: bytes) -> Facts:
-    """Return the facts of a whole, decodable JPEG or PNG within our limits. Raises Rejected."""
+    """Return the facts of a whole, decodable JPEG or PNG within our limits. Raises Rejected.
+
+    Only `child` calls it in the product, since decoding can take seconds and 0.6 GB.
+    """
+    try:
+        return _inspect(data)
+    except MemoryError as error:
+        raise TooCostly from error
+
+
+def _inspect(data: bytes) -> Facts:
     check_size(len(data))
     width, height, kind = _header(data)
     # After the header, so that a short text is rejected as text and not as too small.
@@ -74,12 +81,9 @@ def inspect(data: bytes) -> Facts:
             f"The image is {width} × {height} pixels; the minimum is 200 × 200.",
         )
     if kind == "JPEG" and count_scans(data) > MAX_SCANS:
-        raise Rejected(
-            "too_costly",
-            "The image is too costly to decode. Save it again as a plain (baseline) JPEG.",
-        )
-    decode_all(data)
-    return Facts(kind, width, height, len(data), digest(data))
+        raise TooCostly
+    with decoded(data) as picture:
+        return Facts(kind, width, height, thumbnail(picture))
 
 
 def digest(data: bytes) -> str:

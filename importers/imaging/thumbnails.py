@@ -1,10 +1,10 @@
-"""Thumbnails: a small upright JPEG of an accepted picture. Pure: no Django, no files."""
+"""Thumbnails: a small upright JPEG of a decoded picture. Pure: no Django, no files."""
 
 import io
 
 from PIL import Image
 
-from importers.imaging.decoding import DAMAGE, decoding
+from importers.imaging.decoding import DAMAGE
 
 SIDE_PIXELS = 320
 ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4 A
@@ -19,19 +19,17 @@ TURNS = {
 }
 
 
-def thumbnail(data: bytes) -> bytes:
+def thumbnail(picture: Image.Image) -> bytes:
     """Return a JPEG at most 320 pixels wide and high, with none of the picture's metadata."""
-    with decoding(data) as picture:
-        # Decodes a large JPEG at a fraction of its size, still twice what is needed.
-        picture.draft("RGB", (SIDE_PIXELS * 2, SIDE_PIXELS * 2))
-        if picture.mode == "I;16":  # Pillow cannot reduce it, and convert() turns tones > 255 white
-            picture = picture.point(lambda tone: tone / 256).convert("L")
-        picture.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
-        turn = TURNS.get(_orientation(picture))
-        layer = picture.convert("RGBA")
-        # JPEG has no transparency: what shows through becomes white, not black.
-        small = Image.new("RGB", layer.size, "white")
-        small.paste(layer, mask=layer)
+    turn = TURNS.get(_orientation(picture))
+    if picture.mode == "I;16":  # Pillow cannot reduce it, and convert() turns tones > 255 white
+        picture = picture.point(lambda tone: tone / 256).convert("L")
+    # As good as the default filter for a picture this small, at a quarter of its cost.
+    picture.thumbnail((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.HAMMING, reducing_gap=1.0)
+    layer = picture.convert("RGBA")
+    # JPEG has no transparency: what shows through becomes white, not black.
+    small = Image.new("RGB", layer.size, "white")
+    small.paste(layer, mask=layer)
     if turn is not None:  # FLIP_LEFT_RIGHT is 0
         small = small.transpose(turn)
     out = io.BytesIO()

@@ -35,7 +35,7 @@ def discard(draft: Import, actor: Actor) -> None:
     """Cancel a draft and destroy its images; the rows and hashes remain. Raises NotADraft."""
     with locked(draft):
         stored = draft.files.filter(destroyed_at=None).exclude(storage_key="")
-        count = stored.update(storage_key="", destroyed_at=datetime.now(UTC))
+        count = stored.update(storage_key="", thumbnail_key="", destroyed_at=datetime.now(UTC))
         draft.move(Import.State.CANCELED, of=(Import.State.DRAFT,))
         trail.append(actor, Action.IMPORT_DISCARDED, draft, destroyed=count)
     sweeping.sweep(draft)  # after the commit, when no row names the bytes any longer

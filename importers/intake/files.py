@@ -5,7 +5,7 @@ answer or a restart, changes nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -14,6 +14,7 @@ from importers.imaging import inspection
 from importers.imaging.decoding import Rejected
 from importers.imaging.inspection import Facts
 from importers.intake import drafts
+from importers.intake.inspecting import processes
 from importers.models import Image, Import
 from importers.vault import keeping
 
@@ -40,17 +41,18 @@ class Received:
     new: bool
 
 
-def receive(draft: Import, file: IncomingFile, actor: Actor) -> Received:
+def receive(draft: Import, file: IncomingFile, actor: Actor, *, wait: bool = True) -> Received:
     """Check one file and store it in the draft, or record why it is rejected.
 
-    Raises NotADraft or StorageUnavailable, and then nothing has changed; or any error of `read`.
+    Raises NotADraft, StorageUnavailable, CannotStart or, unless `wait`, Busy, and then nothing has
+    changed; or any error of `read`.
     """
     name = _storable(file.name)
     data = b""
     try:
         inspection.check_size(file.size)
         data = file.read()
-        facts = inspection.inspect(data)
+        facts = processes.inspect(data, wait=wait)
     except Rejected as rejected:
         # Without it, two bad files of the same name and size would count as one.
         sha256 = inspection.digest(data) if data else ""
@@ -65,8 +67,7 @@ def remove(image: Image, actor: Actor) -> None:
         if removed:
             trail.append(actor, Action.IMAGE_REMOVED, image, sha256=image.sha256)
     # After the commit: if it failed, the row must still find its bytes.
-    if image.storage_key:
-        keeping.destroy(image.storage_key)
+    keeping.destroy(image)
 
 
 def clear_rejected(draft: Import, actor: Actor) -> int:
@@ -78,33 +79,38 @@ def clear_rejected(draft: Import, actor: Actor) -> int:
 
 
 def _accept(draft: Import, name: str, data: bytes, facts: Facts, actor: Actor) -> Received:
-    storage_key = keeping.put(draft, data, facts.extension)
+    image = Image(
+        face_import=draft,
+        original_name=name,
+        state=Image.State.ACCEPTED,
+        byte_size=len(data),
+        sha256=inspection.digest(data),
+        format=facts.format,
+        width=facts.width,
+        height=facts.height,
+    )
+    keeping.put(image, data, facts.thumbnail)
     try:
         with drafts.locked(draft):
-            twin = draft.files.filter(state=Image.State.ACCEPTED, sha256=facts.sha256).first()
+            twin = draft.files.filter(state=Image.State.ACCEPTED, sha256=image.sha256).first()
             if twin is None:
-                return Received(_record(draft, name, facts, storage_key, actor), new=True)
+                return Received(_record(image, actor), new=True)
     except BaseException:
         # A commit can succeed although its answer is lost. Then a row names the bytes.
-        if not Image.objects.filter(storage_key=storage_key).exists():
-            keeping.destroy(storage_key)
+        if not Image.objects.filter(storage_key=image.storage_key).exists():
+            keeping.destroy(image)
         raise
-    keeping.destroy(storage_key)
+    keeping.destroy(image)
     if twin.original_name == name:
         return Received(twin, new=False)
     sentence = f"The same image is already in this import, as {twin.original_name}."
     duplicate = Rejected("duplicate", sentence)
-    return _reject(draft, name, facts.byte_size, facts.sha256, duplicate, actor)
+    return _reject(draft, name, image.byte_size, image.sha256, duplicate, actor)
 
 
-def _record(draft: Import, name: str, facts: Facts, storage_key: str, actor: Actor) -> Image:
-    image = Image.objects.create(
-        face_import=draft,
-        original_name=name,
-        state=Image.State.ACCEPTED,
-        storage_key=storage_key,
-        **asdict(facts),
-    )
+def _record(image: Image, actor: Actor) -> Image:
+    image.save(force_insert=True)
+    draft = image.face_import
     trail.append(actor, Action.IMAGE_ACCEPTED, image, face_import=draft.pk, sha256=image.sha256)
     return image
 

@@ -226,6 +226,7 @@ class Migration(migrations.Migration):
                 ),
                 ("explanation", models.TextField(blank=True, help_text="the same in a sentence")),
                 ("storage_key", models.CharField(blank=True, max_length=100)),
+                ("thumbnail_key", models.CharField(blank=True, max_length=100)),
                 ("uploaded_at", models.DateTimeField(auto_now_add=True)),
                 ("destroyed_at", models.DateTimeField(null=True)),
             ],

@@ -145,6 +145,7 @@ class Image(models.Model):
     reason = models.CharField(max_length=30, blank=True, help_text="why it was rejected: a code")
     explanation = models.TextField(blank=True, help_text="the same in a sentence")
     storage_key = models.CharField(max_length=100, blank=True)
+    thumbnail_key = models.CharField(max_length=100, blank=True)
     uploaded_at = models.DateTimeField(auto_now_add=True)
     destroyed_at = models.DateTimeField(null=True)
     batch = models.ForeignKey(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,18 @@ class DurableFileStorage(FileSystemStorage):
     def _save(self, name: str, content: Any) -> str:
         saved: str = super()._save(name, content)  # type: ignore[misc]
         path = Path(self.path(saved))
+        _flush(path)
+        _flush(path.parent)
         # After a power cut, a file is only there if every folder that leads to it is on the disk.
-        for part in (path, *path.parents[: len(Path(saved).parts)]):
-            _flush(part)
+        for folder in path.parents[1 : len(Path(saved).parts)]:
+            _flush_once(folder, path.parent)
         return saved
+
+
+@lru_cache(maxsize=1024)
+def _flush_once(folder: Path, for_folder: Path) -> None:
+    """Flush a folder, unless this process has done so for the same folder inside it."""
+    _flush(folder)
 
 
 def _flush(path: Path) -> None:

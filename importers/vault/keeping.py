@@ -1,4 +1,4 @@
-"""Keeping images: their bytes under random names, outside every public path.
+"""Keeping images and their thumbnails: bytes under random names, outside every public path.
 
 Bytes are stored before the row that names them. A crash between the two leaves a file without a
 row, which `sweeping` removes, and never a row without its file.
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from importers.imaging.inspection import EXTENSIONS
 from importers.models import Image, Import
 
 log = logging.getLogger(__name__)
@@ -20,14 +21,14 @@ class StorageUnavailable(Exception):
     """The file could not be written (the disk may be full). Nothing was stored."""
 
 
-def put(face_import: Import, data: bytes, extension: str) -> str:
-    """Store an image's bytes durably and return their key. Raises StorageUnavailable."""
-    name = f"{_folder(face_import)}/{uuid.uuid4().hex}.{extension}"
+def put(image: Image, data: bytes, thumbnail: bytes) -> None:
+    """Store both durably and set their keys, but do not save the row. Raises StorageUnavailable."""
+    image.storage_key = _put(image.face_import, data, EXTENSIONS[image.format])
     try:
-        return default_storage.save(name, ContentFile(data))
-    except OSError as error:
-        destroy(name)  # a part of it may have been written
-        raise StorageUnavailable from error
+        image.thumbnail_key = _put(image.face_import, thumbnail, "jpg")
+    except StorageUnavailable:
+        destroy(image)
+        raise
 
 
 def read(image: Image) -> bytes:
@@ -35,13 +36,22 @@ def read(image: Image) -> bytes:
 
     Raises FileNotFoundError if they are gone, and OSError if they cannot be read now.
     """
-    with default_storage.open(image.storage_key) as stored:
-        data: bytes = stored.read()
-    return data
+    return _read(image.storage_key)
 
 
-def destroy(key: str) -> None:
-    """Remove stored bytes. Bytes that cannot be removed now are swept later."""
+def read_thumbnail(image: Image) -> bytes:
+    """Raises the same as `read`."""
+    return _read(image.thumbnail_key)
+
+
+def destroy(image: Image) -> None:
+    """Remove its stored bytes, if it has any. Those that cannot be removed now are swept later."""
+    for key in filter(None, (image.storage_key, image.thumbnail_key)):
+        destroy_key(key)
+
+
+def destroy_key(key: str) -> None:
+    """Remove what is stored under a key, or leave it to the next sweep."""
     try:
         default_storage.delete(key)
     except OSError as error:
@@ -64,6 +74,21 @@ def age(key: str) -> timedelta:
         return datetime.now(UTC) - default_storage.get_modified_time(key)
     except FileNotFoundError:  # a rejected upload removed it in the meantime
         return timedelta()
+
+
+def _put(face_import: Import, data: bytes, extension: str) -> str:
+    name = f"{_folder(face_import)}/{uuid.uuid4().hex}.{extension}"
+    try:
+        return default_storage.save(name, ContentFile(data))
+    except OSError as error:
+        destroy_key(name)  # a part of it may have been written
+        raise StorageUnavailable from error
+
+
+def _read(key: str) -> bytes:
+    with default_storage.open(key) as stored:
+        data: bytes = stored.read()
+    return data
 
 
 def _folder(face_import: Import) -> str:

@@ -34,7 +34,7 @@ def _sweep(face_import: Import, *, older_than: timedelta = timedelta()) -> None:
     """While files may still arrive, `older_than` spares those whose row is not written yet."""
     # Files first: a row that is written between the two reads can then only spare a file.
     stored = keeping.keys(face_import)
-    named = set(face_import.files.values_list("storage_key", flat=True))
-    for key in stored - named:
+    rows = face_import.files.values_list("storage_key", "thumbnail_key")
+    for key in stored.difference(*rows):
         if not older_than or keeping.age(key) >= older_than:
-            keeping.destroy(key)
+            keeping.destroy_key(key)

@@ -11,7 +11,6 @@ from django.db import transaction
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
-from importers.imaging import thumbnails
 from importers.models import AuditEvent, Image
 from importers.vault import keeping
 
@@ -21,15 +20,21 @@ SAME_VIEWING = timedelta(minutes=10)
 def show(image: Image, actor: Actor) -> bytes:
     """Return the stored bytes, exactly as they arrived. Raises OSError if they cannot be read."""
     data = keeping.read(image)  # first: a face that could not be shown was not seen
-    with transaction.atomic():
-        if not _was_seen_recently(image, actor):
-            trail.append(actor, Action.FACE_VIEWED, image, face_import=image.face_import_id)
+    _record(image, actor)
     return data
 
 
 def show_thumbnail(image: Image, actor: Actor) -> bytes:
     """Return a small JPEG of the face. Raises OSError if it cannot be read."""
-    return thumbnails.thumbnail(show(image, actor))
+    data = keeping.read_thumbnail(image)
+    _record(image, actor)
+    return data
+
+
+def _record(image: Image, actor: Actor) -> None:
+    with transaction.atomic():
+        if not _was_seen_recently(image, actor):
+            trail.append(actor, Action.FACE_VIEWED, image, face_import=image.face_import_id)
 
 
 def _was_seen_recently(image: Image, actor: Actor) -> bool:

@@ -1,5 +1,6 @@
 """Settings: the secret key, the address of Persona, the defaults and production."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def test_the_defaults_match_the_public_contract(load: Load) -> None:
     settings = load(**PRODUCTION, ALLOWED_HOSTS="faces.example.org")
     assert settings.ALLOWED_HOSTS == ["faces.example.org", "localhost", "127.0.0.1", "[::1]"]
     assert settings.DEBUG is False
+
+
+@pytest.mark.parametrize(
+    ("cores", "web_processes", "expected"),
+    [(1, "1", 1), (2, "", 2), (16, "", 4), (8, "4", 2), (2, "8", 1), (None, "", 1)],
+)
+def test_image_processes_share_the_cores_with_the_web_processes(
+    cores: int | None,
+    web_processes: str,
+    expected: int,
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert load(**PRODUCTION, WEB_CONCURRENCY=web_processes).IMAGE_PROCESSES == expected
+    assert load(**PRODUCTION, IMAGE_PROCESSES="3").IMAGE_PROCESSES == 3
+    assert "IMAGE_PROCESSES must be from 1 to 4" in refusal(load, **PRODUCTION, IMAGE_PROCESSES="5")
 
 
 class TestPersonaAddress:

@@ -9,9 +9,9 @@ from PIL import Image as Picture
 from importers.imaging import inspection
 from importers.imaging.decoding import Rejected
 from importers.imaging.scans import MAX_SEGMENTS, count_scans
-from tests.support.pictures import draw
+from tests.support.pictures import draw, repeat_last_scan
 
-START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+START_OF_SCAN = b"\xff\xda"
 
 
 def progressive(**options: object) -> bytes:
@@ -21,24 +21,17 @@ def progressive(**options: object) -> bytes:
     return out.getvalue()
 
 
-def with_repeated_scan(times: int) -> bytes:
-    """Return a progressive JPEG whose last scan comes again and again."""
-    jpeg = progressive()
-    last, end = jpeg.rindex(START_OF_SCAN), jpeg.rindex(END_OF_IMAGE)
-    return jpeg[:end] + jpeg[last:end] * times + END_OF_IMAGE
-
-
 def test_scans_are_counted() -> None:
     assert count_scans(draw(1)) == 1
     few = count_scans(progressive())
     assert 2 < few < 20
-    assert count_scans(with_repeated_scan(250)) == few + 250
+    assert count_scans(repeat_last_scan(progressive(), 250)) == few + 250
 
 
 def test_jpeg_with_many_scans_is_rejected_before_it_is_decoded() -> None:
     began = time.process_time()
     with pytest.raises(Rejected) as caught:
-        inspection.inspect(with_repeated_scan(300))
+        inspection.inspect(repeat_last_scan(progressive(), 300))
     assert caught.value.code == "too_costly"
     assert "Save it again as a plain (baseline) JPEG." in caught.value.sentence
     assert time.process_time() - began < 0.5

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from importers.imaging import inspection, thumbnails
+from importers.imaging import inspection
+from tests.support.inspections import thumbnail_of
 from tests.support.pictures import decode, draw, encode, exif, noise
 
 # Pillow warns about odd metadata and many pixels but refuses nothing, so we ignore it.
@@ -83,7 +84,7 @@ def near(colour: tuple[int, ...], other: tuple[int, ...]) -> bool:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_thumbnail_stands_upright(kind: str, orientation: int) -> None:
     data = encode(stored_for(orientation), kind, exif=exif(orientation, SECRET))
-    small = decode(thumbnails.thumbnail(data))
+    small = decode(thumbnail_of(data))
     assert small.size == (240, 320)
     seen = seen_corners(small)
     assert all(near(seen[corner], UPRIGHT[corner]) for corner in UPRIGHT), seen
@@ -92,7 +93,7 @@ def test_thumbnail_stands_upright(kind: str, orientation: int) -> None:
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
 def test_unknown_orientation_turns_nothing(orientation: int) -> None:
     data = encode(stored_for(1), "JPEG", exif=exif(orientation, SECRET))
-    seen = seen_corners(decode(thumbnails.thumbnail(data)))
+    seen = seen_corners(decode(thumbnail_of(data)))
     assert all(near(seen[corner], UPRIGHT[corner]) for corner in UPRIGHT), seen
 
 
@@ -101,7 +102,7 @@ def test_unknown_orientation_turns_nothing(orientation: int) -> None:
 def test_unreadable_metadata_turns_nothing(kind: str, metadata: bytes) -> None:
     data = encode(stored_for(1), kind, exif=b"Exif\x00\x00" + metadata)
     inspection.inspect(data)
-    assert decode(thumbnails.thumbnail(data)).size == (240, 320)
+    assert decode(thumbnail_of(data)).size == (240, 320)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -115,20 +116,20 @@ def test_thumbnail_carries_no_metadata(kind: str) -> None:
     }
     data = encode(noise(), kind, exif=exif(6, SECRET), icc_profile=profile, **comments[kind])
     assert data.count(SECRET.encode()) == 2
-    small = thumbnails.thumbnail(data)
+    small = thumbnail_of(data)
     assert SECRET.encode() not in small
     assert not decode(small).getexif()
     assert set(decode(small).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 def test_thumbnail_of_a_large_image_is_small() -> None:
-    small = thumbnails.thumbnail(draw(size=(4_000, 3_000)))
+    small = thumbnail_of(draw(size=(4_000, 3_000)))
     assert decode(small).size == (320, 240)
     assert len(small) < 40_000
 
 
 def test_small_image_is_not_enlarged() -> None:
-    assert decode(thumbnails.thumbnail(draw(size=(210, 205)))).size == (210, 205)
+    assert decode(thumbnail_of(draw(size=(210, 205)))).size == (210, 205)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_small_image_is_not_enlarged() -> None:
 def test_png_colours_are_shown_on_white(mode: str, colour: Any, seen: tuple[int, int, int]) -> None:
     data = encode(Image.new(mode, (240, 240), colour))
     assert decode(data).mode == mode
-    small = decode(thumbnails.thumbnail(data))
+    small = decode(thumbnail_of(data))
     assert small.mode == "RGB"
     assert near(colour_at(small, 100, 100), seen)
 
@@ -161,14 +162,14 @@ def test_large_png_of_every_mode_is_reduced(mode: str) -> None:
     )
     inspection.inspect(data)
     assert decode(data).mode == mode
-    assert decode(thumbnails.thumbnail(data)).size == (320, 320)
+    assert decode(thumbnail_of(data)).size == (320, 320)
 
 
 def test_large_16_bit_grey_png_keeps_its_tones_and_stands_upright() -> None:
     picture = Image.new("I;16", (3_000, 4_000), 0xC800)
     picture.paste(Image.new("I;16", (3_000, 2_000), 0x6400), (0, 0))
     assert picture.getpixel((9, 9)) == 0x6400
-    small = decode(thumbnails.thumbnail(encode(picture, exif=exif(6))))
+    small = decode(thumbnail_of(encode(picture, exif=exif(6))))
     assert small.size == (320, 240)
     assert near(colour_at(small, 240, 120), (100, 100, 100)), "the stored top is on the right"
     assert near(colour_at(small, 80, 120), (200, 200, 200))
@@ -177,17 +178,17 @@ def test_large_16_bit_grey_png_keeps_its_tones_and_stands_upright() -> None:
 def test_palette_and_transparency_are_shown_on_white() -> None:
     picture = Image.new("P", (240, 240), 1)
     picture.putpalette([0, 0, 0, 200, 40, 40])
-    assert near(colour_at(decode(thumbnails.thumbnail(encode(picture))), 9, 9), (200, 40, 40))
+    assert near(colour_at(decode(thumbnail_of(encode(picture))), 9, 9), (200, 40, 40))
     clear = encode(picture, transparency=1)
-    assert near(colour_at(decode(thumbnails.thumbnail(clear)), 9, 9), (255, 255, 255))
+    assert near(colour_at(decode(thumbnail_of(clear)), 9, 9), (255, 255, 255))
 
 
 def test_cmyk_colours_are_shown() -> None:
     data = encode(Image.new("CMYK", (240, 240), (0, 255, 255, 0)), "JPEG")
-    assert near(colour_at(decode(thumbnails.thumbnail(data)), 9, 9), (255, 0, 0))
+    assert near(colour_at(decode(thumbnail_of(data)), 9, 9), (255, 0, 0))
 
 
 def test_first_frame_of_an_mpo_is_shown() -> None:
     red, blue = (Image.new("RGB", (240, 240), name) for name in ("red", "blue"))
     data = encode(red, "MPO", save_all=True, append_images=[blue])
-    assert near(colour_at(decode(thumbnails.thumbnail(data)), 9, 9), (254, 0, 0))
+    assert near(colour_at(decode(thumbnail_of(data)), 9, 9), (254, 0, 0))

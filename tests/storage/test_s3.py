@@ -28,8 +28,13 @@ from tests.support.forwarding import forward
 from tests.support.makers import AddFile
 from tests.support.pictures import draw, draw_largest
 from tests.support.s3 import KEY_ID, S3, SECRET, record_requests
+from tests.support.stored_files import keys_of
 
 pytestmark = pytest.mark.django_db
+
+
+def objects_of(*images: Image) -> set[str]:
+    return {f"consentry/{key}" for key in keys_of(*images)}
 
 
 class TestImages:
@@ -37,7 +42,8 @@ class TestImages:
         self, s3: S3, add_file: AddFile
     ) -> None:
         image = add_file(data=draw(7)).image
-        assert s3.objects() == {f"consentry/{image.storage_key}": draw(7)}
+        assert set(s3.objects()) == objects_of(image)
+        assert s3.objects()[f"consentry/{image.storage_key}"] == draw(7)
 
     def test_stored_image_is_shown_unchanged(self, s3: S3, add_file: AddFile, actor: Actor) -> None:
         image = add_file(data=draw(7)).image
@@ -65,7 +71,7 @@ class TestImages:
     ) -> None:
         first, second = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
         files.remove(first, actor)
-        assert list(s3.objects()) == [f"consentry/{second.storage_key}"]
+        assert set(s3.objects()) == objects_of(second)
         drafts.discard(draft, actor)
         assert s3.objects() == {}
         assert Image.objects.get().destroyed_at is not None
@@ -77,7 +83,7 @@ class TestImages:
         s3.client.put_bucket_versioning(Bucket="faces", VersioningConfiguration=enabled)
         kept = add_file("a.jpg", draw(1)).image
         files.remove(add_file("b.jpg", draw(2)).image, actor)
-        assert s3.versions() == [f"consentry/{kept.storage_key}"]
+        assert set(s3.versions()) == objects_of(kept)
         drafts.discard(draft, actor)
         assert s3.versions() == []
 
@@ -92,7 +98,7 @@ class TestImages:
         monkeypatch.setenv("MEDIA_STORAGE", "s3://faces")
         s3.point_to(s3.url)  # reads the environment again
         image = add_file().image
-        assert s3.objects() == {image.storage_key: draw()}
+        assert set(s3.objects()) == keys_of(image)
         default_storage.probe()  # type: ignore[attr-defined]
         drafts.discard(draft, actor)
         assert s3.objects() == {}
@@ -103,17 +109,17 @@ class TestPrivacy:
         self, s3: S3, add_file: AddFile, draft: Import
     ) -> None:
         add_file("Maya Okafor.jpg")
-        (key,) = s3.objects()
-        assert re.fullmatch(rf"consentry/imports/{draft.pk}/[0-9a-f]{{32}}\.jpg", key)
-        head = s3.client.head_object(Bucket="faces", Key=key)
-        assert head["Metadata"] == {}
-        assert (head["ContentType"], head["CacheControl"]) == ("image/jpeg", "no-store")
-        assert "Maya" not in str(head)
+        for key in s3.objects():
+            assert re.fullmatch(rf"consentry/imports/{draft.pk}/[0-9a-f]{{32}}\.jpg", key)
+            head = s3.client.head_object(Bucket="faces", Key=key)
+            assert head["Metadata"] == {}
+            assert (head["ContentType"], head["CacheControl"]) == ("image/jpeg", "no-store")
+            assert "Maya" not in str(head)
 
     def test_object_is_readable_only_by_its_owner(self, s3: S3, add_file: AddFile) -> None:
         sent = record_requests()
         add_file()
-        (key,) = s3.objects()
+        key = next(iter(s3.objects()))
         (grant,) = s3.client.get_object_acl(Bucket="faces", Key=key)["Grants"]
         assert grant["Grantee"]["Type"] == "CanonicalUser"
         assert requests.get(f"{s3.url}/faces/{key}", timeout=5).status_code == 403
@@ -131,14 +137,17 @@ class TestPrivacy:
 
 
 class TestRequests:
-    def test_image_takes_one_put_and_one_get(self, s3: S3, add_file: AddFile, actor: Actor) -> None:
+    def test_image_and_thumbnail_take_one_put_and_one_get_each(
+        self, s3: S3, add_file: AddFile, actor: Actor
+    ) -> None:
         """A multipart upload could leave parts behind unseen."""
         data = draw_largest()
         sent = record_requests()
         image = add_file("large.png", data).image
-        assert [method for method, _ in sent] == ["PUT"]
+        assert [method for method, _ in sent] == ["PUT", "PUT"]
         assert viewing.show(image, actor) == data
-        assert [method for method, _ in sent] == ["PUT", "GET"]
+        viewing.show_thumbnail(image, actor)
+        assert [method for method, _ in sent] == ["PUT", "PUT", "GET", "GET"]
 
     def test_upload_signature_covers_the_bytes_over_tls(self, s3: S3, add_file: AddFile) -> None:
         """S3 itself refuses a body that changed on its way, with every S3-compatible server."""
@@ -160,35 +169,35 @@ class TestSweeping:
         return default_storage.save(f"imports/{draft.pk}/{'0' * 32}.jpg", ContentFile(draw(4)))
 
     @pytest.fixture
-    def kept(self, s3: S3, add_file: AddFile) -> str:
-        return f"consentry/{add_file().image.storage_key}"
+    def kept(self, s3: S3, add_file: AddFile) -> set[str]:
+        return objects_of(add_file().image)
 
     def test_sweep_removes_only_files_without_a_row(
-        self, s3: S3, draft: Import, kept: str, orphan: str
+        self, s3: S3, draft: Import, kept: set[str], orphan: str
     ) -> None:
-        assert sorted(s3.objects()) == sorted([kept, f"consentry/{orphan}"])
+        assert set(s3.objects()) == {*kept, f"consentry/{orphan}"}
         sweeping.sweep(draft)
-        assert list(s3.objects()) == [kept]
+        assert set(s3.objects()) == kept
 
     def test_worker_sweep_spares_recent_files_for_an_hour(
-        self, s3: S3, kept: str, orphan: str, monkeypatch: pytest.MonkeyPatch
+        self, s3: S3, kept: set[str], orphan: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sweeping.sweep_recent()
-        assert len(s3.objects()) == 2
+        assert len(s3.objects()) == len(kept) + 1
         monkeypatch.setattr(sweeping, "LONGEST_UPLOAD", timedelta(seconds=-60))
         sweeping.sweep_recent()
-        assert list(s3.objects()) == [kept]
+        assert set(s3.objects()) == kept
 
     def test_sweep_leaves_other_imports_alone(
-        self, s3: S3, kept: str, orphan: str, known_list: FaceList, actor: Actor
+        self, s3: S3, kept: set[str], orphan: str, known_list: FaceList, actor: Actor
     ) -> None:
         sweeping.sweep(drafts.open_draft(known_list, actor))
-        assert len(s3.objects()) == 2
+        assert len(s3.objects()) == len(kept) + 1
 
     def test_worker_destroys_images_after_an_outage(
         self,
         s3: S3,
-        kept: str,
+        kept: set[str],
         draft: Import,
         signed_in: Client,
         caplog: pytest.LogCaptureFixture,
@@ -199,7 +208,7 @@ class TestSweeping:
         assert response.status_code == 302
         assert f"import {draft.pk} could not be swept: OSError" in caplog.text
         s3.end_outage()
-        assert list(s3.objects()) == [kept]
+        assert set(s3.objects()) == kept
         monkeypatch.setattr(sweeping, "LONGEST_UPLOAD", timedelta(seconds=-60))
         sweeping.sweep_recent()
         assert s3.objects() == {}

@@ -1,9 +1,9 @@
-"""Inspecting bytes, where a rejection is the expected result."""
+"""Inspecting bytes, where a rejection can be the expected result."""
 
 import pytest
 
-from importers.imaging import inspection
-from importers.imaging.decoding import Rejected
+from importers.imaging import inspection, thumbnails
+from importers.imaging.decoding import Rejected, decoded
 from importers.imaging.inspection import Facts
 
 
@@ -19,3 +19,9 @@ def facts_or_rejection(data: bytes) -> Facts | Rejected:
         return inspection.inspect(data)
     except Rejected as why:
         return why
+
+
+def thumbnail_of(data: bytes) -> bytes:
+    """Return the thumbnail of a whole picture, which may break our limits on size."""
+    with decoded(data) as picture:
+        return thumbnails.thumbnail(picture)

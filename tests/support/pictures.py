@@ -33,6 +33,16 @@ def noise(mode: str = "RGB", size: tuple[int, int] = (240, 240)) -> Picture.Imag
     return picture.convert("L").convert(mode) if mode == "I;16" else picture.convert(mode)
 
 
+def solid(mode: str, size: tuple[int, int]) -> Picture.Image:
+    return Picture.new(mode, size, 90 if mode == "L" else (10, 80, 90, 0))
+
+
+def repeat_last_scan(jpeg: bytes, times: int) -> bytes:
+    """Return a progressive JPEG whose last scan comes again and again."""
+    last, end = jpeg.rindex(b"\xff\xda"), jpeg.rindex(b"\xff\xd9")
+    return jpeg[:end] + jpeg[last:end] * times + jpeg[end:]
+
+
 def encode(picture: Picture.Image, kind: str = "PNG", **options: Any) -> bytes:
     out = io.BytesIO()
     picture.save(out, kind, **options)

@@ -13,15 +13,20 @@ from importers.models import Image
 from importers.storage import DurableFileStorage
 from importers.vault.keeping import StorageUnavailable
 from tests.support.makers import AddFile
-from tests.support.pictures import draw
-from tests.support.stored_files import stored_files
+from tests.support.pictures import decode, draw
+from tests.support.stored_files import keys_of, stored_files
 from tests.support.trail import actions
 
 
-def test_accepted_file_is_stored_unchanged(add_file: AddFile, media: Path) -> None:
-    data = draw(7)
+def test_accepted_file_is_stored_unchanged_with_its_thumbnail(
+    add_file: AddFile, media: Path
+) -> None:
+    data = draw(7, size=(400, 300))
     image = add_file("Maya.jpg", data).image
-    assert stored_files(media) == {image.storage_key: data}
+    stored = stored_files(media)
+    assert set(stored) == keys_of(image)
+    assert stored[image.storage_key] == data
+    assert decode(stored[image.thumbnail_key]).size == (320, 240)
 
 
 def test_stored_file_is_readable_only_by_the_server(add_file: AddFile, media: Path) -> None:
@@ -35,23 +40,44 @@ def test_stored_file_is_readable_only_by_the_server(add_file: AddFile, media: Pa
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 3
 
 
-def test_file_and_folders_are_flushed_before_the_row(
+class Flushes(set[int]):
+    """The inodes of what was flushed, and the numbers of rows at those times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows: set[int] = set()
+        self._fsync = os.fsync
+        monkeypatch.setattr(os, "fsync", self._record)
+
+    def _record(self, descriptor: int) -> None:
+        self._fsync(descriptor)
+        self.add(os.fstat(descriptor).st_ino)
+        self.rows.add(Image.objects.count())
+
+
+def inodes(*paths: Path) -> set[int]:
+    return {path.stat().st_ino for path in paths}
+
+
+def test_files_and_folders_are_flushed_before_the_row(
     add_file: AddFile, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flushed: set[int] = set()
-    rows: set[int] = set()
-    real_fsync = os.fsync
+    flushes = Flushes(monkeypatch)
+    image = add_file().image
+    stored, thumbnail = media / image.storage_key, media / image.thumbnail_key
+    folders = stored.parent, stored.parent.parent, media
+    assert inodes(stored, thumbnail, *folders) <= flushes
+    assert flushes.rows == {0}
 
-    def fsync(descriptor: int) -> None:
-        real_fsync(descriptor)
-        flushed.add(os.fstat(descriptor).st_ino)
-        rows.add(Image.objects.count())
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    stored = media / add_file().image.storage_key
-    paths = [stored, stored.parent, stored.parent.parent, media]
-    assert {path.stat().st_ino for path in paths} <= flushed
-    assert rows == {0}
+def test_next_image_flushes_only_what_has_changed(
+    add_file: AddFile, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_file("a.jpg", draw(1))
+    flushes = Flushes(monkeypatch)
+    image = add_file("b.jpg", draw(2)).image
+    stored, thumbnail = media / image.storage_key, media / image.thumbnail_key
+    assert inodes(stored, thumbnail, stored.parent) <= flushes
+    assert not inodes(stored.parent.parent, media) & flushes
 
 
 class FullDisk(DurableFileStorage):
@@ -63,15 +89,29 @@ class FullDisk(DurableFileStorage):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def use_full_disk(settings: Settings, media: Path) -> None:
-    backend = {"BACKEND": f"{__name__}.FullDisk", "OPTIONS": {"location": str(media)}}
+class DiskForOneFile(FullDisk):
+    """A storage with room for the image but not for its thumbnail."""
+
+    saved = 0
+
+    def _save(self, name: str, content: Any) -> str:
+        self.saved += 1
+        disk = DurableFileStorage if self.saved == 1 else FullDisk
+        return disk._save(self, name, content)
+
+
+def use_full_disk(
+    settings: Settings, media: Path, disk: type[DurableFileStorage] = FullDisk
+) -> None:
+    backend = {"BACKEND": f"{__name__}.{disk.__name__}", "OPTIONS": {"location": str(media)}}
     settings.STORAGES = settings.STORAGES | {"default": backend}
 
 
+@pytest.mark.parametrize("disk", [FullDisk, DiskForOneFile])
 def test_full_disk_leaves_neither_row_nor_file(
-    add_file: AddFile, settings: Settings, media: Path
+    disk: type[DurableFileStorage], add_file: AddFile, settings: Settings, media: Path
 ) -> None:
-    use_full_disk(settings, media)
+    use_full_disk(settings, media, disk)
     before = actions()
     with pytest.raises(StorageUnavailable) as caught:
         add_file()
@@ -90,7 +130,7 @@ def test_file_is_accepted_again_after_a_full_disk(
         add_file()
     settings.STORAGES = kept
     assert add_file().new
-    assert list(stored_files(media).values()) == [draw()]
+    assert set(stored_files(media)) == keys_of(Image.objects.get())
 
 
 def test_unusable_folder_leaves_neither_row_nor_file(

@@ -146,7 +146,7 @@ class TestChanges:
         response = self.remove(signed_in, image)
         assert (response.status_code, response.url) == (302, f"/imports/{draft.pk}/")
         assert [row.original_name for row in draft.files.all()] == ["face-0.jpg", "face-2.jpg"]
-        assert len(stored_files(media)) == 2
+        assert len(stored_files(media)) == 2 * 2  # with thumbnails
         event = AuditEvent.objects.latest("pk")
         assert (event.action, event.details) == ("image.removed", {"sha256": image.sha256})
 
@@ -194,7 +194,7 @@ class TestChanges:
         html = signed_in.post(path, headers=TO_CONTENTS).content.decode()
         assert "data-code" not in html
         assert [image.state for image in draft.files.all()] == ["accepted"] * 3
-        assert len(stored_files(media)) == 3
+        assert len(stored_files(media)) == 2 * 3  # with thumbnails
         event = AuditEvent.objects.latest("pk")
         assert (event.action, event.details) == ("left_out.cleared", {"count": 5})
 
@@ -268,4 +268,4 @@ class TestChanges:
         response = signed_in.post(path, {"face_list": draft.face_list_id}, follow=True)
         assert "no longer a draft" in words_of(response)
         assert (list(draft.files.values()), Import.objects.values().get(), actions()) == before
-        assert len(stored_files(media)) == 3
+        assert len(stored_files(media)) == 2 * 3  # with thumbnails

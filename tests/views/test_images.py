@@ -20,6 +20,7 @@ from importers.vault import viewing
 from tests.support.makers import MakeDraft
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
+from tests.support.stored_files import keys_of
 
 pytestmark = pytest.mark.django_db
 
@@ -107,13 +108,14 @@ def test_unavailable_image_is_404_and_not_recorded_as_viewed(
     key = uuid4() if cause == "unknown" else image.key
     rows = Image.objects.filter(pk=image.pk)
     if cause == "destroyed":
-        rows.update(destroyed_at=Now(), storage_key="")
+        rows.update(destroyed_at=Now(), storage_key="", thumbnail_key="")
     elif cause == "being destroyed":  # its bytes are still stored
         rows.update(destroyed_at=Now())
     elif cause == "rejected":
         rows.update(state="left_out", reason="damaged")
     elif cause == "lost from storage":
-        default_storage.delete(image.storage_key)
+        for stored in keys_of(image):
+            default_storage.delete(stored)
     assert signed_in.get(reverse(name, args=[key])).status_code == 404
     assert not AuditEvent.objects.filter(action="face.viewed").exists()
 
@@ -122,7 +124,8 @@ def test_unavailable_image_is_404_and_not_recorded_as_viewed(
 def test_unreadable_storage_is_503_and_not_recorded_as_viewed(
     name: str, signed_in: Client, image: Image
 ) -> None:
-    path = Path(default_storage.path(image.storage_key))
+    key = image.storage_key if name == "image" else image.thumbnail_key
+    path = Path(default_storage.path(key))
     path.unlink()
     path.mkdir()
     response = signed_in.get(reverse(name, args=[image.key]))

@@ -14,7 +14,7 @@ from importers.templatetags.consentry import file_name
 from tests.support.attestations import submit
 from tests.support.pages import page_of, upload, upload_by_form, words, words_of
 from tests.support.pictures import draw
-from tests.support.stored_files import stored_files
+from tests.support.stored_files import keys_of, stored_files
 from tests.support.trail import actions
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ class TestScript:
         assert response.json() == {"state": "accepted", "code": "", "new": True}
         image = Image.objects.get()
         assert (image.original_name, image.byte_size) == ("holiday/face.jpg", len(data))
-        assert list(stored_files(media).values()) == [data]
+        assert stored_files(media)[image.storage_key] == data
         assert actions()[-1] == "image.accepted"
 
     def test_bad_file_is_rejected_with_its_code(
@@ -61,7 +61,7 @@ class TestScript:
         first, again = (upload(signed_in, empty_draft, "face.jpg", draw(1)) for _ in range(2))
         assert first.json()["new"] is True
         assert again.json() == {"state": "accepted", "code": "", "new": False}
-        assert Image.objects.count() == len(stored_files(media)) == 1
+        assert set(stored_files(media)) == keys_of(Image.objects.get())
 
     def test_same_image_under_another_name_is_a_duplicate(
         self, signed_in: Client, empty_draft: Import
@@ -124,7 +124,8 @@ class TestScript:
         assert (response.status_code, response.json()["code"]) == (409, "sealed")
         late_and_bad = upload(signed_in, draft, "late.txt", b"not a picture" * 100)
         assert late_and_bad.status_code == 409
-        assert draft.files.count() == len(stored_files(media)) == 3
+        assert set(stored_files(media)) == keys_of(*draft.files.all())
+        assert draft.files.count() == 3
 
     def test_storage_failure_is_reported_and_stores_nothing(
         self, signed_in: Client, empty_draft: Import, media: Path
@@ -165,7 +166,8 @@ class TestForm:
         files = [(f"face-{seed}.jpg", draw(seed, size=(200, 200))) for seed in range(128)]
         response = upload_by_form(signed_in, empty_draft, *files)
         assert "128 images in 3 batches (50, 50, 28)" in words_of(response)
-        assert empty_draft.files.count() == len(stored_files(media)) == 128
+        assert set(stored_files(media)) == keys_of(*empty_draft.files.all())
+        assert empty_draft.files.count() == 128
 
     def test_form_without_a_file_says_so(self, signed_in: Client, draft: Import) -> None:
         response = upload_by_form(signed_in, draft)

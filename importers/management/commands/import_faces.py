@@ -12,6 +12,7 @@ from importers.audit.actors import Actor
 from importers.consent.attestation import Answers, NothingToSend, shown_now
 from importers.forms import attestation_file
 from importers.forwarding import progress, submission
+from importers.imaging.processes import CannotStart
 from importers.intake import drafts
 from importers.intake.files import IncomingFile, Received, receive
 from importers.lists import catalog
@@ -149,6 +150,8 @@ def _receive(draft: Import, name: str, path: Path, actor: Actor) -> Received:
         return receive(draft, IncomingFile(name, path.stat().st_size, path.read_bytes), actor)
     except StorageUnavailable as error:
         raise _refusal(f"An image could not be stored ({error.__cause__}). {kept}") from error
+    except CannotStart as error:
+        raise _refusal(f"{path} could not be inspected. {error} {kept}") from error
     except OSError as error:
         raise _refusal(f"{path} could not be read ({error.strerror}). {kept}") from error
 
