@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST
 
 from importers.access import lookups
 from importers.imaging.inspection import MAX_BYTES
+from importers.imaging.processes import Busy
 from importers.intake import drafts, files
 from importers.intake.files import IncomingFile
 from importers.intake.upload_handler import all_arrived
@@ -22,6 +23,8 @@ NOT_ALL_STORED = (
     "The server could not store every file. Its disk may be full. Accepted files are kept. "
     "Choose the others again."
 )
+BUSY = "The server is checking other images. Nothing was added. Try again."
+BUSY_SECONDS = 2
 INCOMPLETE = "The upload was incomplete. Nothing was added. Try again."
 
 
@@ -45,7 +48,9 @@ def _upload_one(request: HttpRequest, draft: Import) -> JsonResponse:
         return _refusal(400, "incomplete", INCOMPLETE)
     incoming = IncomingFile(name, announced, file.read if file else bytes)
     try:
-        received = files.receive(draft, incoming, lookups.actor(request))
+        received = files.receive(draft, incoming, lookups.actor(request), wait=False)
+    except Busy:
+        return _refusal(503, "busy", BUSY, {"Retry-After": str(BUSY_SECONDS)})
     except drafts.NotADraft:
         return _refusal(409, "sealed", SEALED)
     except StorageUnavailable:
@@ -85,5 +90,7 @@ def _receive_all(
     return states
 
 
-def _refusal(status: int, code: str, reason: str) -> JsonResponse:
-    return JsonResponse({"code": code, "reason": reason}, status=status)
+def _refusal(
+    status: int, code: str, reason: str, headers: dict[str, str] | None = None
+) -> JsonResponse:
+    return JsonResponse({"code": code, "reason": reason}, status=status, headers=headers)

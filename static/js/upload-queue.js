@@ -1,8 +1,9 @@
-/* The upload queue: sends a few files at a time and retries those that fail for a temporary reason.
+/* The upload queue: sends a few files at a time and retries those that fail for a temporary reason,
+   a few times, or as long as the server says when to try again.
    It knows neither the page nor the network; the caller provides `send`. */
 
 /** @typedef {{ name: string, file: File | null }} Item - `file` is null if it cannot be read */
-/** @typedef {{ code: string, reason: string, isPassing?: boolean, isFinal?: boolean }} Failure */
+/** @typedef {{ code: string, reason: string, isPassing?: boolean, isFinal?: boolean, waitMs?: number }} Failure */
 /** @typedef {{ kind: "accepted" | "rejected" | "known" } | { failure: Failure }} Outcome */
 
 const AT_ONCE = 4;
@@ -77,9 +78,11 @@ export class UploadQueue extends EventTarget {
   }
 
   async #upload(item) {
+    const waits = [...RETRY_AFTER_MS];
     let outcome = await this.#send(item);
-    for (const wait of RETRY_AFTER_MS) {
-      if (!outcome.failure?.isPassing || this.stopped) break;
+    while (outcome.failure && !this.stopped) {
+      const wait = outcome.failure.waitMs ?? (outcome.failure.isPassing ? waits.shift() : undefined);
+      if (wait === undefined) break;
       await new Promise((resume) => setTimeout(resume, wait));
       outcome = await this.#send(item);
     }

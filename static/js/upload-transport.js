@@ -23,7 +23,7 @@ export function uploadBy(form) {
       const headers = { Accept: "application/json" };
       const answer = await fetch(form.action, { method: "POST", body: bodyOf(form, item), headers });
       if (answer.status === 403) return { failure: SIGNED_OUT };
-      return outcomeOf(answer.ok, await answer.json());
+      return outcomeOf(answer, await answer.json());
     } catch {
       return { failure: UNREACHABLE };
     }
@@ -40,9 +40,11 @@ function bodyOf(form, { name, file }) {
   return body;
 }
 
-function outcomeOf(isOk, { code, reason, state, new: isNew }) {
-  if (!isOk) {
-    return { failure: { code, reason, isPassing: PASSING.includes(code), isFinal: FINAL.includes(code) } };
+function outcomeOf(answer, { code, reason, state, new: isNew }) {
+  if (!answer.ok) {
+    const seconds = answer.headers.get("Retry-After");
+    const waitMs = seconds ? Number(seconds) * 1000 : undefined;
+    return { failure: { code, reason, isPassing: PASSING.includes(code), isFinal: FINAL.includes(code), waitMs } };
   }
   if (!isNew) return { kind: "known" };
   return { kind: state === "accepted" ? "accepted" : "rejected" };

@@ -62,7 +62,8 @@ def test_image_processes_share_the_cores_with_the_web_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert load(**PRODUCTION, WEB_CONCURRENCY=web_processes).IMAGE_PROCESSES == expected
+    default = load(**PRODUCTION, WEB_CONCURRENCY=web_processes).IMAGE_PROCESSES
+    assert default == expected
     assert load(**PRODUCTION, IMAGE_PROCESSES="3").IMAGE_PROCESSES == 3
     assert "IMAGE_PROCESSES must be from 1 to 4" in refusal(load, **PRODUCTION, IMAGE_PROCESSES="5")
 

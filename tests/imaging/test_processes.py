@@ -108,7 +108,7 @@ class TestLimits:
             assert isinstance(outcome(own, draw()), Facts)
 
     def test_child_that_stands_still_is_ended(self) -> None:
-        with pool(limits=Limits(seconds=0.5)) as own:
+        with pool(limits=Limits(seconds=1.5)) as own:
             outcome(own, draw())
             (pid,) = own.pids()
             os.kill(pid, signal.SIGSTOP)

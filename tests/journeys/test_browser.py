@@ -21,6 +21,7 @@ from tests.support.browser import attest, drop, open_draft, preview
 from tests.support.faces import write_faces
 from tests.support.files import incoming
 from tests.support.forwarding import forward
+from tests.support.image_processes import every_place_taken
 from tests.support.people import sign_in
 from tests.support.pictures import draw
 
@@ -172,6 +173,17 @@ def test_lost_uploads_are_retried_automatically(
     page.route("**/files/", lambda route: route.abort() if next(lost, False) else route.continue_())
     drop(page, tmp_path / "few")
     expect(preview(page)).to_contain_text("6 images in 1 batch (6)")
+
+
+def test_uploads_wait_while_the_server_is_busy(
+    page: Page, known_list: FaceList, tmp_path: Path
+) -> None:
+    write_faces(tmp_path / "few", 5)
+    open_draft(page, known_list)
+    with every_place_taken(), page.expect_response(lambda answer: answer.status == 503):
+        drop(page, tmp_path / "few")
+    expect(preview(page)).to_contain_text("5 images in 1 batch (5)")
+    expect(page.locator(".upload-summary")).to_have_text("5 of 5 files, 5 accepted, 0 rejected")
 
 
 def test_failed_uploads_are_named_and_retried_on_request(

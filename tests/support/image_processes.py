@@ -5,16 +5,19 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+
+from django.conf import settings
 
 from importers.imaging import child
 from importers.imaging.processes import Limits, Processes
+from importers.intake.inspecting import PLACES, processes
 from tests.support.pictures import encode, repeat_last_scan, solid
 
 CHILD = child.__name__
 PATIENCE_SECONDS = 20
-_numbers = itertools.count()
+_numbers = itertools.count(1)  # the product has the plain limit
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,20 @@ def pool(count: int = 1, places: int = 4, limits: Limits | None = None) -> Itera
     """Processes with an unusual memory limit, by which their children are recognised."""
     limits = limits or Limits()
     limits = replace(limits, memory_bytes=limits.memory_bytes + next(_numbers))
-    processes = Processes(count, places, limits)
+    own = Processes(count, places, limits)
     try:
-        yield Pool(processes, limits)
+        yield Pool(own, limits)
     finally:
-        processes.close()
+        own.close()
+
+
+@contextmanager
+def every_place_taken() -> Iterator[ExitStack]:
+    """Hold the places of this process's own image processes, which `close` gives back sooner."""
+    with ExitStack() as places:
+        for _ in range(max(PLACES, settings.IMAGE_PROCESSES)):
+            places.enter_context(processes.place(wait=False))
+        yield places
 
 
 def costly(side: int = 5_000) -> bytes:

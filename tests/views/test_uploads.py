@@ -1,6 +1,7 @@
 """Uploading files to a draft, by the page's script and by the plain form."""
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from pytest_django import Settings
 
 from importers.audit.actors import Actor
 from importers.imaging.inspection import MAX_BYTES
+from importers.imaging.processes import BRIEFLY_SECONDS
 from importers.models import Image, Import
 from importers.templatetags.consentry import file_name
 from tests.support.attestations import submit
+from tests.support.image_processes import every_place_taken
 from tests.support.pages import page_of, upload, upload_by_form, words, words_of
 from tests.support.pictures import draw
 from tests.support.stored_files import keys_of, stored_files
@@ -127,6 +130,24 @@ class TestScript:
         assert set(stored_files(media)) == keys_of(*draft.files.all())
         assert draft.files.count() == 3
 
+    def test_file_is_refused_for_now_while_enough_are_inspected(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        before = actions()
+        with every_place_taken():
+            response = upload(signed_in, empty_draft, "face.jpg", draw(1))
+        assert (response.status_code, response.json()["code"]) == (503, "busy")
+        assert int(response.headers["Retry-After"]) > 0
+        assert (Image.objects.count(), stored_files(media), actions()) == (0, {}, before)
+        assert upload(signed_in, empty_draft, "face.jpg", draw(1)).status_code == 200
+
+    def test_file_rejected_by_its_size_needs_no_place(
+        self, signed_in: Client, empty_draft: Import
+    ) -> None:
+        with every_place_taken():
+            response = upload(signed_in, empty_draft, "film.jpg", None, MAX_BYTES + 1)
+        assert response.json()["code"] == "too_large"
+
     def test_storage_failure_is_reported_and_stores_nothing(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
@@ -168,6 +189,14 @@ class TestForm:
         assert "128 images in 3 batches (50, 50, 28)" in words_of(response)
         assert set(stored_files(media)) == keys_of(*empty_draft.files.all())
         assert empty_draft.files.count() == 128
+
+    def test_form_waits_for_a_place(self, signed_in: Client, empty_draft: Import) -> None:
+        with every_place_taken() as places:
+            release = threading.Timer(BRIEFLY_SECONDS * 2, places.close)
+            release.start()
+            response = upload_by_form(signed_in, empty_draft, ("a.jpg", draw(1)))
+            release.join()
+        assert "1 accepted, 0 rejected." in words_of(response)
 
     def test_form_without_a_file_says_so(self, signed_in: Client, draft: Import) -> None:
         response = upload_by_form(signed_in, draft)
