@@ -24,7 +24,7 @@ NOT_ALL_STORED = (
     "Choose the others again."
 )
 BUSY = "The server is checking other images. Nothing was added. Try again."
-BUSY_SECONDS = 2
+BUSY_SECONDS = 1
 INCOMPLETE = "The upload was incomplete. Nothing was added. Try again."
 
 
