@@ -29,12 +29,10 @@ def main(memory_bytes: int, processor_seconds: float) -> None:
     _send(READY)
     with suppress(EOFError):  # the parent has ended
         while True:
-            _, data = messages.unpack(_read, MAX_BYTES + 1_000)
-            # When it is over, SIGPROF ends the process even inside a decoder.
+            # When this time is used up, SIGPROF ends the process even inside a decoder.
             signal.setitimer(signal.ITIMER_PROF, processor_seconds)
-            words, thumbnail = _answer(data)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            _send(words, thumbnail)
+            _, data = messages.unpack(_read, MAX_BYTES + 1_000)
+            _send(*_answer(data))
 
 
 def _answer(data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -1,8 +1,8 @@
 """Inspects pictures in child processes, so that a costly or hostile one ends only its child.
 
 Each thread that has a picture takes an idle child and talks to it; no thread runs in between. A
-child starts at its first picture, with neither the files, the sockets nor the environment of its
-parent, whose secrets it does not need. Pure: no Django.
+child starts at its first picture, without the files, the sockets and the environment of its parent,
+whose secrets it does not need. Pure: no Django.
 """
 
 import logging
@@ -41,7 +41,10 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one child. The largest pictures that we accept need 0.6 GB, and 3 s on a slow core."""
+    """Of one child. The most costly pictures that we accept need 0.6 GB or 3 s.
+
+    With less memory than that, libjpeg would report some of them as damaged.
+    """
 
     memory_bytes: int = 800_000_000
     processor_seconds: float = 10

@@ -104,8 +104,11 @@ class TestLimits:
     def test_picture_over_the_memory_is_too_costly(self, kind: str) -> None:
         data = encode(solid("CMYK", (6_000, 5_000)).convert("RGB"), kind)
         with pool(limits=Limits(memory_bytes=120_000_000)) as own:
+            outcome(own, draw())
+            before = own.pids()
             assert outcome(own, data) == "too_costly"
             assert isinstance(outcome(own, draw()), Facts)
+            assert own.pids() == before, "the child lives on"
 
     def test_child_that_stands_still_is_ended(self) -> None:
         with pool(limits=Limits(seconds=1.5)) as own:
