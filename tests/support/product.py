@@ -75,7 +75,7 @@ class Product:
         while time.monotonic() < deadline:
             try:
                 requests.get(f"{self.url}/healthz", timeout=1)
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 continue
             return web
         raise TimeoutError("The web server did not start.")
