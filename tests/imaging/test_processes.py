@@ -97,7 +97,7 @@ class TestLimits:
     def test_time_starts_again_with_each_picture(self) -> None:
         data = draw(1, size=(3_000, 2_000))
         with pool(limits=Limits(processor_seconds=0.3)) as own:
-            assert all(isinstance(outcome(own, data), Facts) for _ in range(12))
+            assert all(isinstance(outcome(own, data), Facts) for _ in range(30))
 
     @on_linux
     @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
