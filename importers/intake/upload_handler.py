@@ -1,13 +1,11 @@
 """Writes uploaded files to the disk, each only up to the size that we would accept."""
 
+from tempfile import TemporaryFile
 from typing import Any, NoReturn
 
-from django.core.files.uploadhandler import (
-    FileUploadHandler,
-    SkipFile,
-    StopUpload,
-    TemporaryFileUploadHandler,
-)
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile, StopUpload
 
 from importers.imaging.inspection import MAX_BYTES
 
@@ -25,17 +23,21 @@ class RefusingUploadHandler(FileUploadHandler):
         raise StopUpload(connection_reset=True)
 
 
-class BoundedFileUploadHandler(TemporaryFileUploadHandler):
+class BoundedFileUploadHandler(FileUploadHandler):
     """Counts every byte of a file, but keeps only what proves that it is too large.
 
     Django itself limits no file's size (`docs/ref/settings`: DATA_UPLOAD_MAX_MEMORY_SIZE does
     not count file bytes), so without this one request could fill the disk. If the disk is full
     nevertheless, the file is skipped and the view can say so (`all_arrived`).
+
+    The file on the disk has no name, so the system frees it when the process ends in any way.
+    Django's own has one, and a killed process would leave faces behind.
     """
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
         try:
-            super().new_file(*args, **kwargs)
+            self.file = TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115
         except OSError:
             self._skip()
 
@@ -43,9 +45,18 @@ class BoundedFileUploadHandler(TemporaryFileUploadHandler):
         if start > MAX_BYTES:  # what is kept already proves that the file is too large
             return
         try:
-            super().receive_data_chunk(raw_data, start)
+            self.file.write(raw_data)
         except OSError:
             self._skip()
+
+    def file_complete(self, file_size: int) -> "UploadedFile[bytes] | None":
+        try:
+            self.file.seek(0)
+        except OSError:  # the last bytes did not fit on the disk
+            setattr(self.request, NOT_KEPT, True)
+            return None
+        about = (self.content_type, file_size, self.charset, self.content_type_extra)
+        return UploadedFile(self.file, self.file_name, *about)
 
     def _skip(self) -> NoReturn:
         setattr(self.request, NOT_KEPT, True)
