@@ -7,10 +7,14 @@ from config import env, logs
 
 wsgi_app = "config.wsgi"
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
-worker_class = "gthread"
+worker_class = "config.web_worker.PatientWorker"
 threads = 8
+keepalive = 0  # one request for each connection: see the worker
 graceful_timeout = 25  # seconds for uploads in progress; most hosts kill a process after 30
 control_socket_disable = True
+# Only Django reads X-Forwarded-Proto, and only with TRUSTED_PROXY_COUNT: gunicorn would believe it
+# from any program on this machine.
+forwarded_allow_ips = ""
 # The form without JavaScript sends up to 1,000 files, and each stays open until its request ends.
 OPEN_FILES = 16_384
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -16,6 +16,7 @@ def test_gunicorn_listens_on_loopback_and_does_not_log_requests(
     monkeypatch.setenv("PORT", "8123")
     chosen = runpy.run_path(str(GUNICORN))
     assert chosen["bind"] == "127.0.0.1:8123"
+    assert chosen["forwarded_allow_ips"] == ""
     assert chosen["logconfig_dict"]["loggers"]["gunicorn.access"]["level"] == "WARNING"
 
 
