@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.contrib.sessions.backends.db import SessionStore
 from django.db.models.functions import Now
 
 from importers.audit.actors import WORKER
@@ -62,7 +63,8 @@ def sync_lists() -> None:
 
 
 def sweep(stop: threading.Event) -> bool:
-    """Remove stored bytes that no row names, then wait until the next sweep is due."""
+    """Remove expired sessions and stored bytes that no row names, then wait for the next sweep."""
+    SessionStore.clear_expired()
     try:
         sweeping.sweep_recent()
     except OSError as error:
