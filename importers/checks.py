@@ -7,9 +7,12 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError
 
+from importers.audit.actions import Action
+from importers.models import AuditEvent
 from importers.models.people import demo_accounts
 
 THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
+ENOUGH_SIGN_INS = 5  # a person may sign in from the server itself
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -79,16 +82,37 @@ def database_is_reached_encrypted(**_: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def proxies_are_counted(**_: Any) -> list[checks.CheckMessage]:
-    if settings.DEBUG or settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+    if settings.DEBUG:
         return []
-    return [
-        checks.Warning(
-            "TRUSTED_PROXY_COUNT is 0: behind a proxy, the audit trail records the proxy's "
-            "address, and everyone shares one sign-in limit.",
-            hint="Set TRUSTED_PROXY_COUNT to the exact number of proxies.",
-            id="consentry.W005",
-        )
-    ]
+    if not settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        return [
+            _wrong_count(
+                "TRUSTED_PROXY_COUNT is 0: behind a proxy, every request is refused, because the "
+                "audit trail would record the proxy's address."
+            )
+        ]
+    if _latest_sign_ins_came_from_this_machine():
+        return [
+            _wrong_count(
+                "The audit trail records this machine's own address for the latest sign-ins: the "
+                "outermost proxy does not pass on the client's address."
+            )
+        ]
+    return []
+
+
+def _wrong_count(message: str) -> checks.CheckMessage:
+    hint = "Set TRUSTED_PROXY_COUNT to the exact number of proxies, each of which adds one address."
+    return checks.Warning(message, hint=hint, id="consentry.W005")
+
+
+def _latest_sign_ins_came_from_this_machine() -> bool:
+    sign_ins = AuditEvent.objects.filter(action=Action.PERSON_SIGNED_IN).order_by("-pk")
+    try:
+        addresses = list(sign_ins.values_list("address", flat=True)[:ENOUGH_SIGN_INS])
+    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
+        return False
+    return len(addresses) == ENOUGH_SIGN_INS and set(addresses) <= THIS_MACHINE
 
 
 @checks.register(checks.Tags.security, deploy=True)

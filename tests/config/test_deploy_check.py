@@ -11,6 +11,9 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from importers import checks
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import nobody
 from tests.support.settings import PRODUCTION, Load
 
 STRONG_KEY = "".join(chr(33 + number) for number in range(64))
@@ -90,6 +93,27 @@ def test_the_deployment_check_asks_for_the_number_of_proxies(tmp_path: Path) -> 
     assert done.returncode == 1
     assert done.stderr.count("consentry.") == done.stderr.count("consentry.W005") == 1
     assert "exact number of proxies" in done.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("addresses", "complaints"),
+    [
+        (["127.0.0.1"] * 5, 1),
+        (["192.0.2.7", *["127.0.0.1"] * 3, "::1", "127.0.0.1"], 1),
+        (["127.0.0.1"] * 4, 0),
+        ([*["127.0.0.1"] * 4, "192.0.2.7"], 0),
+    ],
+)
+def test_the_deployment_check_notices_a_proxy_that_hides_every_address(
+    addresses: list[str], complaints: int, settings: Settings
+) -> None:
+    settings.DEBUG, settings.ALLAUTH_TRUSTED_PROXY_COUNT = False, 1
+    for address in addresses:
+        trail.append(nobody(address), Action.PERSON_SIGNED_IN)
+        trail.append(nobody("127.0.0.1"), Action.PERSON_REFUSED)
+    found = checks.proxies_are_counted()
+    assert [warning.id for warning in found] == ["consentry.W005"] * complaints
 
 
 @pytest.mark.parametrize("kind", ["production", "sandbox"])
