@@ -61,15 +61,16 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 MIDDLEWARE = [
     "django_guid.middleware.guid_middleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "importers.middleware.private_pages",  # above the next, whose redirect to HTTPS it covers too
+    "importers.middleware.private_pages",  # above the next two, whose responses it covers too
+    "importers.middleware.proxies_as_counted",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "importers.middleware.UploadsOfTheSignedIn",  # before CSRF, which reads the body
+    "importers.middleware.SignInRequired",  # these two before CSRF, which reads the body
+    "importers.middleware.UploadsOfTheSignedIn",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "importers.middleware.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -137,6 +138,7 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 FILE_UPLOAD_HANDLERS = ["importers.intake.upload_handler.RefusingUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # without JavaScript the form sends all files at once
+STRANGER_BODY_MAX_BYTES = 16_384  # the sign-in form needs less than 1 KB
 
 # Sign-in (django-allauth). Administrators create the accounts; there is no sign-up.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -150,6 +152,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
+# A container's health check or a load balancer asks the web server itself, over plain HTTP.
+PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "imports"
 AUTH_PASSWORD_VALIDATORS = [
@@ -179,7 +183,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_REDIRECT_EXEMPT = [rf"^{path.removeprefix('/')}$" for path in PATHS_WITHOUT_PROXY]
     SECURE_HSTS_SECONDS = 63_072_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True

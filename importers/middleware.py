@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,9 +12,11 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
+from importers.access.addresses import check_proxies
 from importers.intake.upload_handler import BoundedFileUploadHandler
 
 SIGN_IN_AGAIN = "You are signed out. Everything accepted so far is kept. Sign in again to continue."
+TOO_LARGE = "The request is too large.\n"
 FILE_SENT = (200, 206, 304)
 # None of these is used, so that no injected script can use them either.
 UNUSED_FEATURES = (
@@ -49,11 +52,22 @@ def _signs_out(request: HttpRequest, response: HttpResponseBase) -> bool:
     return request.path in (reverse("account_logout"), reverse("admin:logout"))
 
 
-class UploadsOfTheSignedIn(MiddlewareMixin):
-    """Receive files only at the address for uploads, and only from somebody who is signed in.
+def proxies_as_counted(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Refuse a request whose address the audit trail and the sign-in throttle could not trust."""
 
-    It stands before the CSRF check, which is the first to read a body.
-    """
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        is_trial = settings.DEBUG and not settings.ALLAUTH_TRUSTED_PROXY_COUNT
+        if request.path not in settings.PATHS_WITHOUT_PROXY and not is_trial:
+            check_proxies(request)
+        return get_response(request)
+
+    return middleware
+
+
+class UploadsOfTheSignedIn(MiddlewareMixin):
+    """Receive files only at the address for uploads, and only from somebody who is signed in."""
 
     def process_view(self, request: HttpRequest, *_: object) -> None:
         match = request.resolver_match
@@ -62,7 +76,18 @@ class UploadsOfTheSignedIn(MiddlewareMixin):
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """A page redirects to the sign-in; a fragment or an upload gets a 401 instead."""
+    """A page redirects to the sign-in; a fragment or an upload gets a 401 instead.
+
+    No body of a stranger is read, except a small one by the pages that are open to strangers.
+    """
+
+    def process_view(
+        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        response = super().process_view(request, view_func, view_args, view_kwargs)
+        if response is None and _body_bytes(request) > settings.STRANGER_BODY_MAX_BYTES:
+            return None if request.user.is_authenticated else HttpResponse(TOO_LARGE, status=413)
+        return response
 
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Any
@@ -74,6 +99,12 @@ class SignInRequired(LoginRequiredMiddleware):
         if request.method != "GET":  # signing in returns to the page and never repeats an act
             return redirect_to_login(_page_before(request))
         return super().handle_no_permission(request, view_func)
+
+
+def _body_bytes(request: HttpRequest) -> int:
+    """Return the announced length. Without one, Django reads no body."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdecimal() else 0
 
 
 def _page_before(request: HttpRequest) -> str:
