@@ -5,6 +5,7 @@ from django.urls import include, path
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 handler400 = "importers.views.errors.bad_request"
+handler500 = "importers.views.errors.server_error"
 
 urlpatterns = [
     path("", include("importers.urls")),
