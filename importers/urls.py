@@ -38,6 +38,7 @@ urlpatterns = [
     path("lists/", lists.index, name="lists"),
     path("lists/sync/", lists.sync, name="lists_sync"),
     path("lists/add/", lists.add, name="list_add"),
+    path("signed-in", uploads.signed_in, name="signed_in"),
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
 ]

@@ -26,6 +26,10 @@ def actor(request: HttpRequest) -> Actor:
     )
 
 
+def is_signed_in(request: HttpRequest) -> bool:
+    return request.user.is_authenticated
+
+
 def imports(request: HttpRequest) -> ImportQuerySet:
     """Return the imports that this person may see."""
     return Import.objects.all()

@@ -1,10 +1,11 @@
 """Uploads: files into a draft, one per request from the script, or many from a plain form."""
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from importers.access import lookups
 from importers.imaging.inspection import MAX_BYTES
@@ -26,6 +27,13 @@ NOT_ALL_STORED = (
 BUSY = "The server is checking other images. Nothing was added. Try again."
 BUSY_SECONDS = 1
 INCOMPLETE = "The upload was incomplete. Nothing was added. Try again."
+
+
+@login_not_required
+@require_safe
+def signed_in(request: HttpRequest) -> HttpResponse:
+    """Answer a proxy that asks before it receives an upload."""
+    return HttpResponse(status=204 if lookups.is_signed_in(request) else 401)
 
 
 @require_POST
