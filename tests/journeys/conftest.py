@@ -13,6 +13,8 @@ from tests.support.attestations import submit
 from tests.support.faces import find_or_draw_corpus
 from tests.support.fault_matrix import World
 from tests.support.forwarding import Clock
+from tests.support.nginx import Nginx, nginx
+from tests.support.site import Site, site_behind_a_proxy
 from tests.support.wire import Wire
 
 
@@ -45,6 +47,19 @@ def world(
 ) -> World:
     sent = submit(make_draft(known_list), actor)
     return World(persona, wire, clock, sent, actor, settings, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site_behind_a_proxy(tmp_path_factory.mktemp("site")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def proxy(site: Site) -> Iterator[Nginx]:
+    """The shipped nginx in front of the site."""
+    with nginx(site.installed.port) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

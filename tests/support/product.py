@@ -69,8 +69,8 @@ class Product:
         options = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
         self.manage("import_faces", str(faces), *options)
 
-    def start_web(self) -> subprocess.Popen[bytes]:
-        web = self._start("-m", "gunicorn", "--config", "config/gunicorn.py")
+    def start_web(self, **settings: str) -> subprocess.Popen[bytes]:
+        web = self._start("-m", "gunicorn", "--config", "config/gunicorn.py", **settings)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -116,11 +116,11 @@ class Product:
             return sqlite3.connect(self._database_url.removeprefix("sqlite:///"), timeout=20)
         return psycopg.connect(self._database_url)
 
-    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+    def _start(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, *words],
             cwd=BASE_DIR,
-            env=self._environment,
+            env=self._environment | settings,
             start_new_session=True,
         )
         self._running.append(process)
