@@ -8,10 +8,11 @@ run:
 test:
 	@sh .ci/test $(ARGS)
 
-# Long runs of the tests that kill workers, walk the state machine, and storm: about two hours.
+# Long runs of the tests that kill workers, walk the state machine, attack the web server, and let
+# storms rage at Persona: about two hours.
+soak: journeys = kill state_machine slow_clients storms
 soak:
-	@SOAK=True sh .ci/test tests/journeys/test_kill.py \
-		tests/journeys/test_state_machine.py tests/journeys/test_storms.py $(ARGS)
+	@SOAK=True sh .ci/test $(journeys:%=tests/journeys/test_%.py) $(ARGS)
 
 # Throughput against bare requests, the rate under a limit, and memory: about ten minutes.
 bench: export DEBUG = True
