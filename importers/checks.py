@@ -5,11 +5,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.core.files.storage import default_storage
 from django.db import DatabaseError
 
 from importers.audit.actions import Action
 from importers.models import AuditEvent
 from importers.models.people import demo_accounts
+from importers.storage import DurableFileStorage
 
 THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 ENOUGH_SIGN_INS = 5  # a person may sign in from the server itself
@@ -41,6 +43,24 @@ def images_travel_encrypted(**_: Any) -> list[checks.CheckMessage]:
             id="consentry.W002",
         )
     ]
+
+
+@checks.register(checks.Tags.files)
+def folder_of_images_is_writable(**_: Any) -> list[checks.CheckMessage]:
+    """Every command reports it, and so does the worker when it starts. A bucket is not asked."""
+    if not isinstance(default_storage, DurableFileStorage):
+        return []
+    try:
+        default_storage.probe()
+    except OSError as error:
+        return [
+            checks.Warning(
+                f"No image can be stored in {default_storage.location}. {error.strerror}",
+                hint="Make MEDIA_STORAGE a folder that this account can write to, with free space.",
+                id="consentry.W007",
+            )
+        ]
+    return []
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from pytest_django import Settings
 
+from importers import checks
 from importers.audit.actors import Actor
 from importers.forwarding.claims import Leases
 from importers.forwarding.control import retry
@@ -21,6 +22,7 @@ from importers.intake import drafts
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
 from tests.support.attestations import submit
+from tests.support.disks import DISK_BYTES, LEFT_BYTES, Mend, full_disk, read_only_disk
 from tests.support.fault_matrix import OWNER, invariants_hold, query
 from tests.support.forwarding import forward, states_of, time_passes
 from tests.support.pages import upload, upload_by_form, words
@@ -30,9 +32,6 @@ from tests.support.product import product
 from tests.support.wire import Wire
 
 State = Batch.State
-MOUNT, UMOUNT = "/bin/mount", "/bin/umount"
-DISK_BYTES, LEFT_BYTES = 1_048_576, 65_536
-Mend = Callable[[], object]
 
 
 def picture() -> bytes:
@@ -40,23 +39,6 @@ def picture() -> bytes:
     data = draw(5, size=(600, 600), kind="PNG")
     assert LEFT_BYTES < len(data) < DISK_BYTES - LEFT_BYTES
     return data
-
-
-@contextmanager
-def full_disk(folder: Path) -> Iterator[Mend]:
-    """Mount a real disk of one megabyte that is full. Yields a function that frees space."""
-    folder.mkdir()
-    mount = [MOUNT, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"No file system can be mounted here: {getattr(error, 'stderr', error)!r}")
-    try:
-        filler = folder / "filler"
-        filler.write_bytes(bytes(DISK_BYTES - LEFT_BYTES))
-        yield filler.unlink
-    finally:
-        subprocess.run([UMOUNT, "--lazy", folder], check=True)
 
 
 @contextmanager
@@ -75,6 +57,12 @@ def full_upload_folder(media: Path, settings: Settings) -> Iterator[Mend]:
 
 
 @contextmanager
+def read_only_folder(media: Path, settings: Settings) -> Iterator[Mend]:
+    with read_only_disk(media) as remount:
+        yield remount
+
+
+@contextmanager
 def file_instead_of_folder(media: Path, settings: Settings) -> Iterator[Mend]:
     media.write_text("no folder")
     yield media.unlink
@@ -82,13 +70,17 @@ def file_instead_of_folder(media: Path, settings: Settings) -> Iterator[Mend]:
 
 @dataclass(frozen=True)
 class Unwritable:
+    """`is_seen` says whether `/readyz` and the check at the start of a command can see it."""
+
     name: str
     fault: Callable[[Path, Settings], AbstractContextManager[Mend]]
+    is_seen: bool = True
 
 
 UNWRITABLE = [
     Unwritable("image disk full", full_storage),
-    Unwritable("upload disk full", full_upload_folder),
+    Unwritable("upload disk full", full_upload_folder, is_seen=False),
+    Unwritable("read-only folder", read_only_folder),
     Unwritable("file instead of the folder", file_instead_of_folder),
 ]
 
@@ -126,6 +118,9 @@ def test_upload_to_unwritable_storage_stores_nothing_until_mended(
         assert "could not store" in door(signed_in, draft)[1]
         assert not Image.objects.exists()
         assert AuditEvent.objects.count() == events
+        assert signed_in.get("/").status_code == 200
+        assert signed_in.get("/readyz").json()["storage"] is not row.is_seen
+        assert bool(checks.folder_of_images_is_writable()) is row.is_seen
         assert [path.name for path in files_under(media)] in ([], ["filler"], ["media"])
         mend()
         assert door(signed_in, draft)[0] == 200

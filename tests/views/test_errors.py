@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -15,6 +16,8 @@ from django.test import Client
 from importers.models import AuditEvent, Image, Import
 from tests.support.pages import upload, words_of
 from tests.support.pictures import draw
+from tests.support.stored_files import stored_files
+from tests.support.trail import breaks
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -65,17 +68,41 @@ def locked_database() -> Iterator[None]:
 
 @pytest.mark.django_db(transaction=True)
 def test_upload_to_a_locked_database_is_answered_503_and_stores_nothing(
-    signed_in: Client, draft: Import, media: Any, request: pytest.FixtureRequest
+    signed_in: Client, draft: Import, media: Path, request: pytest.FixtureRequest
 ) -> None:
     rows, events = Image.objects.count(), AuditEvent.objects.count()
-    stored = {path for path in media.rglob("*") if path.is_file()}
+    stored = stored_files(media)
     signed_in.raise_request_exception = False
     request.getfixturevalue("locked_database")
     answer = upload(signed_in, draft, "face.jpg", draw(9))
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert "Temporarily unavailable" in words_of(answer)
     assert (Image.objects.count(), AuditEvent.objects.count()) == (rows, events)
-    assert {path for path in media.rglob("*") if path.is_file()} == stored
+    assert stored_files(media) == stored
+
+
+@pytest.mark.django_db(transaction=True)
+def test_full_database_is_answered_503_and_mends_itself(
+    signed_in: Client, draft: Import, media: Path
+) -> None:
+    signed_in.raise_request_exception = False
+    used = pragma("page_count")
+    pragma(f"max_page_count = {used}")  # SQLite then reports the same as on a full disk
+    answers = (upload(signed_in, draft, f"{n}.jpg", draw(10 + n)) for n in range(60))
+    refused = next(answer for answer in answers if answer.status_code != 200)
+    rows = Image.objects.count()
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
+    assert len(stored_files(media)) == rows
+    pragma(f"max_page_count = {used + 1_000}")
+    assert upload(signed_in, draft, "last.jpg", draw(99)).status_code == 200
+    assert Image.objects.count() == len(stored_files(media)) == rows + 1
+    assert pragma("integrity_check") == "ok"
+    assert breaks() == []
+
+
+def pragma(statement: str) -> Any:
+    with database.cursor() as cursor:
+        return cursor.execute(f"PRAGMA {statement}").fetchone()[0]
 
 
 @pytest.mark.django_db
