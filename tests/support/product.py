@@ -69,8 +69,12 @@ class Product:
         options = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
         self.manage("import_faces", str(faces), *options)
 
-    def start_web(self, **settings: str) -> subprocess.Popen[bytes]:
-        web = self._start("-m", "gunicorn", "--config", "config/gunicorn.py", **settings)
+    def start_web(
+        self, *, stderr: IO[bytes] | None = None, **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """Start the web server, with settings of its own, and wait until it answers."""
+        gunicorn = ("-m", "gunicorn", "--config", "config/gunicorn.py")
+        web = self._start(*gunicorn, stderr=stderr, **settings)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -80,8 +84,8 @@ class Product:
             return web
         raise TimeoutError("The web server did not start.")
 
-    def start_worker(self, *words: str) -> subprocess.Popen[bytes]:
-        return self._start("manage.py", "forward", *words)
+    def start_worker(self, *words: str, stderr: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        return self._start("manage.py", "forward", *words, stderr=stderr)
 
     def start_hurried_worker(self, *words: str) -> subprocess.Popen[bytes]:
         return self._start("-m", "tests.support.hurried_worker", *words)
@@ -116,11 +120,14 @@ class Product:
             return sqlite3.connect(self._database_url.removeprefix("sqlite:///"), timeout=20)
         return psycopg.connect(self._database_url)
 
-    def _start(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:
+    def _start(
+        self, *words: str, stderr: IO[bytes] | None = None, **settings: str
+    ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, *words],
             cwd=BASE_DIR,
             env=self._environment | settings,
+            stderr=stderr,
             start_new_session=True,
         )
         self._running.append(process)

@@ -1,5 +1,6 @@
 """An installation that serves pages behind one proxy, and a person who is signed in."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ import requests
 import urllib3
 
 from tests.support.nginx import HOST, Nginx
-from tests.support.pages import values_of
 from tests.support.people import PASSWORD
 from tests.support.product import Product, product
+from tests.support.slow_clients import http
 
 NO_PERSONA = "http://127.0.0.1:9/api/v1"
 PERSON = "192.0.2.7"
@@ -38,17 +39,52 @@ def site_behind_a_proxy(folder: Path) -> Iterator[Site]:
     options = {"TRUSTED_PROXY_COUNT": "1", "ALLOWED_HOSTS": HOST}
     with product(folder, NO_PERSONA, PASSWORD, **options) as installed:
         installed.start_web()
-        yield Site(installed, sign_in(installed.url))
+        yield Site(installed, Person(installed.url).cookie)
 
 
-def sign_in(url: str) -> str:
-    """Return the cookie of a new session."""
-    with requests.Session() as session:
-        session.headers["X-Forwarded-For"] = PERSON
-        token = values_of(session.get(f"{url}/account/login/").text, "csrfmiddlewaretoken")[0]
-        form = {"csrfmiddlewaretoken": token, "login": "officer", "password": PASSWORD}
-        session.post(f"{url}/account/login/", form, allow_redirects=False)
-        return f"sessionid={session.cookies['sessionid']}"
+class Person:
+    """A person who signs in at a web server and uses its forms, without a browser."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._session = url, requests.Session()
+        self._session.headers["X-Forwarded-For"] = PERSON
+        self._session.get(f"{url}/account/login/")  # sets the CSRF cookie
+        self.post("/account/login/", {"login": "officer", "password": PASSWORD})
+
+    @property
+    def cookie(self) -> str:
+        return f"sessionid={self._session.cookies['sessionid']}"
+
+    def get(self, path: str) -> requests.Response:
+        return self._session.get(f"{self._url}{path}", timeout=PATIENCE_SECONDS)
+
+    def post(self, path: str, data: dict[str, str], file: bytes | None = None) -> requests.Response:
+        return self._session.post(
+            f"{self._url}{path}",
+            data,
+            files={"file": ("file", file)} if file else None,
+            headers=self.headers,
+            allow_redirects=False,
+            timeout=PATIENCE_SECONDS,
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-CSRFToken": self._session.cookies["csrftoken"], "Accept": "application/json"}
+
+    def upload(self, draft: str, name: str, data: bytes) -> requests.Response:
+        return self.post(f"{draft}files/", {"name": name, "size": str(len(data))}, data)
+
+    def start_upload(self, draft: str, arrives: int, announced: int) -> socket.socket:
+        """Send a part of an upload, and return its connection, which stays open."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self._session.cookies.items())
+        fields = {"Cookie": cookies, "Content-Length": str(announced), **self.headers}
+        fields |= {"Host": "localhost", "Content-Type": "multipart/form-data; boundary=b"}
+        part = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+        head = [f"{name}: {value}" for name, value in fields.items()]
+        connection = socket.create_connection(("127.0.0.1", int(self._url.rpartition(":")[2])))
+        connection.sendall(http("POST", f"{draft}files/", *head, body=part + "x" * arrives))
+        return connection
 
 
 def through(proxy: Nginx) -> urllib3.HTTPSConnectionPool:
