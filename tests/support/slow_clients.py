@@ -12,7 +12,7 @@ from tests.support.nginx import HOST
 STRANGER = "127.0.0.2"  # another address than that of the people who are signed in
 TIMES = 9
 # A two-core machine that does other things may need this long for any request.
-NOISE_SECONDS = 0.15
+NOISE_SECONDS = 0.3
 
 
 def http(method: str, path: str, *headers: str, body: str = "") -> bytes:
