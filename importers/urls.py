@@ -8,6 +8,7 @@ from importers.views import (
     images,
     imports,
     lists,
+    matching,
     uploads,
 )
 
@@ -30,7 +31,8 @@ urlpatterns = [
     path(f"{ONE}/retry/", forwarding.retry, name="import_retry"),
     path(f"{ONE}/cancel/", forwarding.cancel, name="import_cancel"),
     path(f"{BATCH}/retry/", forwarding.retry, name="batch_retry"),
-    path(f"{BATCH}/decide/", forwarding.decide, name="batch_decide"),
+    path(f"{ONE}/matching/", matching.table, name="import_matching"),
+    path(f"{BATCH}/undo/", matching.undo, name="batch_undo"),
     path("forwarding/pause/", forwarding.pause, name="forwarding_pause"),
     path("forwarding/resume/", forwarding.resume, name="forwarding_resume"),
     path("images/<uuid:key>/", images.full, name="image"),

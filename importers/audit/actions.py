@@ -36,6 +36,7 @@ class Action(StrEnum):
     BATCH_ERRORED = "batch.errored"
     BATCH_FAILED = "batch.failed"
     BATCH_DECIDED = "batch.decided"
+    BATCH_UNDECIDED = "batch.undecided"
 
     SENDING_PAUSED = "forwarding.paused"
     SENDING_RESUMED = "forwarding.resumed"

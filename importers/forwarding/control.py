@@ -1,6 +1,6 @@
 """Control: what a person may decide about sending."""
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from importers.audit import trail
@@ -12,10 +12,6 @@ from importers.lists import holds
 from importers.models import Batch, Gateway, Import
 
 State = Batch.State
-
-
-class NoSuchCandidate(Exception):
-    """The batch no longer waits for this decision."""
 
 
 def pause(actor: Actor) -> None:
@@ -63,34 +59,3 @@ def retry(face_import: Import, actor: Actor, number: int | None = None) -> int:
         if count or released:
             trail.append(actor, Action.IMPORT_RETRIED, face_import, batches=count, **one)
     return count
-
-
-def match(batch: Batch, importer_id: str, actor: Actor) -> None:
-    """Continue with the importer that a person has matched to an ambiguous batch.
-
-    Raises NoSuchCandidate.
-    """
-    if importer_id not in [row["id"] for row in batch.candidates]:
-        raise NoSuchCandidate
-    values = {"state": State.IMPORTING, "importer_id": importer_id, "accepted_at": Now()}
-    try:
-        with transaction.atomic():
-            _decide(batch, importer_id, actor, values)
-    except IntegrityError as claimed:  # by another batch (`importer_claimed_once`)
-        raise NoSuchCandidate from claimed
-
-
-def send_again(batch: Batch, actor: Actor) -> None:
-    """Queue an ambiguous batch under a new key: a person found no importer that matches.
-
-    Raises NoSuchCandidate.
-    """
-    with transaction.atomic():
-        _decide(batch, "", actor, {"state": State.QUEUED, **Batch.NEW_KEY})
-
-
-def _decide(batch: Batch, importer_id: str, actor: Actor, values: dict[str, object]) -> None:
-    if not batch.decide(**Batch.NO_PROBLEM, **values):
-        raise NoSuchCandidate
-    batch.face_import.reopen()
-    trail.append(actor, Action.BATCH_DECIDED, batch, importer=importer_id)

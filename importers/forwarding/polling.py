@@ -70,6 +70,7 @@ def _observe_all(faces: list[Importer], missing: dict[str, None]) -> int:
     """Write what a page reports, even of batches not due yet. Return how many were missing."""
     seen = {importer.id: importer for importer in faces}
     pending = Batch.objects.filter(state=State.IMPORTING, importer_id__in=seen)
+    pending = pending.exclude(decided_at__isnull=False, next_attempt_at__gt=Now())
     for batch in pending.select_related("face_import"):
         observe(batch, seen[batch.importer_id])
     answered = missing.keys() & seen

@@ -108,6 +108,7 @@ class Progress:
         shown = [
             (row.state, row.persona_status, row.importer_id, row.attempts, row.problem_detail)
             + (row.successful_count, row.duplicate_count, row.error_count, row.is_overdue)
+            + (row.decided_at,)
             for row in self.batches
         ]
         whole = repr((self.face_import.state, shown, self.notices, self.shown_batches.number))

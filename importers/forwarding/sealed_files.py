@@ -41,6 +41,4 @@ def _read_one(image: Image) -> ImageFile:
         raise Unreadable(f"Image {image.key} cannot be read from storage now.") from error
     if digest(data) != image.sha256:
         raise SealBroken(f"Image {image.key} is not the one that was attested.")
-    # Neutral, because an original name often holds a person's name.
-    extension = image.storage_key.rpartition(".")[2]
-    return ImageFile(f"{image.key}.{extension}", image.content_type, data)
+    return ImageFile(image.sent_name, image.content_type, data)

@@ -433,6 +433,12 @@ class Migration(migrations.Migration):
                         default=list, help_text="importers that may belong to this batch"
                     ),
                 ),
+                (
+                    "decided_at",
+                    models.DateTimeField(
+                        help_text="by a person; it can still be undone", null=True
+                    ),
+                ),
                 ("importer_id", models.CharField(blank=True, max_length=100)),
                 ("importer_among", models.JSONField(default=list)),
                 ("persona_status", models.CharField(blank=True, max_length=100)),

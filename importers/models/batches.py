@@ -36,14 +36,12 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def possibly_at_persona(self) -> Self:
         """Batches that may own an importer that no batch has claimed."""
-        return self.filter(may_have_arrived=True, importer_id="").exclude(
-            state=Batch.State.CANCELED
-        )
+        unclaimed = self.filter(may_have_arrived=True, importer_id="")
+        return unclaimed.exclude(state=Batch.State.CANCELED)
 
     def to_recover(self) -> Self:
-        return self.filter(
-            state=Batch.State.UNKNOWN, recover_first=True, next_attempt_at__lte=Now()
-        )
+        waiting = self.filter(state=Batch.State.UNKNOWN, recover_first=True)
+        return waiting.filter(next_attempt_at__lte=Now())
 
     def unsent(self) -> Self:
         """Without an importer, and not ended: still to be sent, or in doubt."""
@@ -64,6 +62,11 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def cancelable(self) -> Self:
         """Not being sent, not ended, and certainly not at Persona."""
         return self.filter(state__in=Batch.CANCELABLE, may_have_arrived=False)
+
+    def undecidable(self) -> Self:
+        """Decided by a person, and the decision has not taken effect."""
+        waiting = (Batch.State.QUEUED, Batch.State.IMPORTING)
+        return self.filter(state__in=waiting, decided_at__isnull=False)
 
     def requeue(self) -> int:
         """Queue them again under a new key. Only for batches that are certainly not at Persona."""
@@ -121,6 +124,7 @@ class Batch(models.Model):
     HELD = Q(face_import__face_list__held_until__gt=Now())
     LONG_AT_PERSONA = timedelta(minutes=10)
     NO_PROBLEM = {"problem": "", "problem_detail": ""}
+    DECISION_HAS_TAKEN_EFFECT: dict[str, Any] = {"decided_at": None, "candidates": []}
     # Only for batches that are not at Persona. The next claim creates the key.
     NEW_KEY: dict[str, Any] = {
         "idempotency_key": None,
@@ -145,6 +149,7 @@ class Batch(models.Model):
     may_have_arrived = models.BooleanField(default=False)
     recover_first = models.BooleanField(default=False, help_text="find it at Persona, do not send")
     candidates = models.JSONField(default=list, help_text="importers that may belong to this batch")
+    decided_at = models.DateTimeField(null=True, help_text="by a person; it can still be undone")
 
     importer_id = models.CharField(max_length=100, blank=True)
     # The importers that a group of batches has, if nothing tells whose is which.
@@ -234,6 +239,7 @@ class Batch(models.Model):
                 lease_owner=owner,
                 lease_until=until,
                 idempotency_key=self.idempotency_key or uuid.uuid4(),
+                **self.DECISION_HAS_TAKEN_EFFECT,
             )
         )
 
@@ -277,17 +283,16 @@ class Batch(models.Model):
 
     def resolve(self, to: State, **values: Any) -> bool:
         """Move on as recovery found. Return False if the batch no longer waits for it."""
-        rows = Batch.objects.filter(
-            pk=self.pk, state=self.State.UNKNOWN, recover_first=True, fence=self.fence
-        )
+        waiting = {"state": self.State.UNKNOWN, "recover_first": True}
+        rows = Batch.objects.filter(pk=self.pk, fence=self.fence, **waiting)
         return bool(rows.update(state=to, **values))
 
     def observe(self, **values: Any) -> bool:
         """Write what Persona reports of its importer. Return False if the batch has ended."""
         rows = Batch.objects.filter(pk=self.pk, state=self.State.IMPORTING)
-        return bool(rows.update(**values))
+        return bool(rows.update(**self.DECISION_HAS_TAKEN_EFFECT, **values))
 
     def decide(self, **values: Any) -> bool:
         """Write a person's decision. Return False if the batch no longer waits for one."""
         rows = Batch.objects.filter(pk=self.pk, state=self.State.FAILED, problem=Problem.AMBIGUOUS)
-        return bool(rows.update(**{"next_attempt_at": Now(), "candidates": []} | values))
+        return bool(rows.update(**values))

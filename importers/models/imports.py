@@ -171,5 +171,10 @@ class Image(models.Model):
         return f"Image {self.key}"
 
     @property
+    def sent_name(self) -> str:
+        """The name that Persona shows. Neutral: an original name often holds a person's name."""
+        return f"{self.key}.{self.storage_key.rpartition('.')[2]}"
+
+    @property
     def content_type(self) -> str:
         return f"image/{self.format.lower()}"

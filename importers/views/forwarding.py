@@ -1,4 +1,4 @@
-"""A person's decisions about sending: pause, resume, retry, cancel, match."""
+"""A person's decisions about sending: pause, resume, retry, cancel."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -53,21 +53,4 @@ def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
         messages.success(request, sentence + (kept if others else ""))
     else:
         messages.error(request, "Nothing was canceled: every batch was already sent.")
-    return redirect("import", import_id)
-
-
-@require_POST
-def decide(request: HttpRequest, import_id: int, number: int) -> HttpResponse:
-    """Match an ambiguous batch with a candidate's ID, or send it again (`none`)."""
-    batch = lookups.batch_of(lookups.visible_import(request, import_id), number)
-    importer_id, actor = request.POST.get("importer", ""), lookups.actor(request)
-    try:
-        if importer_id == "none":
-            control.send_again(batch, actor)
-        else:
-            control.match(batch, importer_id, actor)
-    except control.NoSuchCandidate:
-        messages.error(request, f"Batch {number} no longer waits for that decision.")
-    else:
-        messages.success(request, f"Batch {number} continues as you decided.")
     return redirect("import", import_id)

@@ -1,17 +1,24 @@
 """An ambiguous batch: what is shown to a person, and what the decision does."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models.functions import Now
 
 from importers.audit import verification
 from importers.audit.actors import Actor
-from importers.forwarding.control import NoSuchCandidate, retry
+from importers.forwarding import decisions
+from importers.forwarding.claims import Leases, claim
+from importers.forwarding.control import retry
+from importers.forwarding.decisions import NoSuchCandidate, TooLate
+from importers.forwarding.polling import poll
+from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
-from importers.models import AuditEvent, Batch, Import
-from tests.support.batches import keys, sends, the_only
+from importers.models import AuditEvent, Batch, Gateway, Import
+from tests.support.batches import OWNER, keys, sends, the_only
 from tests.support.decisions import decide
-from tests.support.forwarding import forward
+from tests.support.forwarding import forward, time_passes
 from tests.support.recovery import (
     ImportByOthers,
     is_imported_once,
@@ -65,7 +72,7 @@ class TestDecision:
         decide(ambiguous, ours.importer_id, actor)
         batch = Batch.objects.get(pk=ambiguous.pk)
         assert (batch.state, batch.importer_id) == (State.IMPORTING, ours.importer_id)
-        assert (batch.problem, batch.problem_detail, batch.candidates) == ("", "", [])
+        assert (batch.problem, batch.problem_detail) == ("", "")
         assert batch.face_import.state == Import.State.FORWARDING
         forward()
         assert is_imported_once(persona, batch.face_import)
@@ -86,7 +93,7 @@ class TestDecision:
         assert (again.state, again.idempotency_key) == (State.QUEUED, None)
         assert not again.may_have_arrived
         assert not again.sends_in_doubt.exists()
-        assert (again.problem, again.candidates) == ("", [])
+        assert again.problem == ""
         forward()
         assert is_imported_once(persona, sent)
         assert str(batch.idempotency_key) != str(the_only(sent).idempotency_key)
@@ -151,6 +158,88 @@ class TestDecision:
         forward()
         assert [is_imported_once(persona, sent) for sent in (made, missing)] == [True, True]
         assert len(sends(persona)) == 3
+
+
+class TestUndo:
+    @pytest.mark.parametrize("matched", [True, False])
+    def test_undone_decision_can_be_made_anew(
+        self, persona: LocalPersona, ambiguous: Batch, actor: Actor, matched: bool
+    ) -> None:
+        ours, theirs = persona.ledger()
+        decide(ambiguous, theirs.importer_id if matched else "", actor)
+        decisions.undo(Batch.objects.get(pk=ambiguous.pk), actor)
+        after = Batch.objects.get(pk=ambiguous.pk)
+        assert (after.state, after.problem) == (State.FAILED, "ambiguous")
+        assert (after.importer_id, after.may_have_arrived) == ("", True)
+        assert (after.key, after.candidates) == (ambiguous.key, ambiguous.candidates)
+        assert after.sends_in_doubt.exists()
+        assert after.face_import.state == Import.State.NEEDS_ATTENTION
+        assert AuditEvent.objects.filter(action="batch.undecided", actor=actor.user).count() == 1
+        decide(after, ours.importer_id, actor)
+        forward()
+        assert is_imported_once(persona, after.face_import)
+
+    def test_decision_waits_half_a_minute(
+        self, persona: LocalPersona, ambiguous: Batch, make_import: Make, actor: Actor
+    ) -> None:
+        """Neither its own turn nor another batch's poll comes first."""
+        ours, _ = persona.ledger()
+        decide(ambiguous, ours.importer_id, actor)
+        make_import(first_seed=10)
+        assert send_next(Leases(OWNER))
+        Batch.objects.exclude(pk=ambiguous.pk).update(next_attempt_at=Now())
+        Gateway.objects.update(next_poll_at=None)
+        assert poll()
+        waiting = Batch.objects.get(pk=ambiguous.pk)
+        assert (waiting.state, waiting.decided_at is None) == (State.IMPORTING, False)
+        wait = waiting.next_attempt_at - datetime.now(UTC)
+        assert timedelta(seconds=20) < wait <= timedelta(seconds=30)
+
+    def test_batch_to_send_again_waits_half_a_minute(self, ambiguous: Batch, actor: Actor) -> None:
+        decide(ambiguous, "", actor)
+        assert claim(OWNER) is None
+
+    @pytest.mark.parametrize("matched", [True, False])
+    def test_decision_that_has_taken_effect_stays(
+        self, persona: LocalPersona, ambiguous: Batch, actor: Actor, matched: bool
+    ) -> None:
+        ours, _ = persona.ledger()
+        decide(ambiguous, ours.importer_id if matched else "", actor)
+        time_passes()
+        assert poll() if matched else claim(OWNER)
+        before = Batch.objects.values().get(pk=ambiguous.pk)
+        with pytest.raises(TooLate):
+            decisions.undo(Batch.objects.get(pk=ambiguous.pk), actor)
+        assert Batch.objects.values().get(pk=ambiguous.pk) == before
+        assert not AuditEvent.objects.filter(action="batch.undecided").exists()
+
+    def test_batch_without_a_decision_has_none_to_undo(
+        self, make_import: Make, actor: Actor
+    ) -> None:
+        with pytest.raises(TooLate):
+            decisions.undo(the_only(make_import()), actor)
+
+
+def test_claimed_candidate_disappears(
+    persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers, actor: Actor
+) -> None:
+    both = [in_doubt(made=True), in_doubt(made=True, first_seed=10)]
+    import_by_others()
+    recover()
+    one, other = (the_only(sent) for sent in both)
+    own = own_importers(persona, both[0])[0]
+    decide(one, own, actor)
+    (left,) = decisions.unclaimed([other]).values()
+    assert {row["id"] for row in left} == {row["id"] for row in other.candidates} - {own}
+
+
+def test_decisions_are_made_together_or_not_at_all(
+    persona: LocalPersona, ambiguous: Batch, actor: Actor
+) -> None:
+    ours, _ = persona.ledger()
+    with pytest.raises(NoSuchCandidate):
+        decisions.decide(ambiguous.face_import, {ambiguous.number: ours.importer_id, 99: ""}, actor)
+    assert is_undecided(ambiguous)
 
 
 def is_undecided(batch: Batch) -> bool:
