@@ -28,11 +28,7 @@ def person(user: User) -> str:
 
 @register.filter
 def in_words(sizes: list[int]) -> str:
-    """Return the images of each request: "50, 50, 37", or "40 × 50, then 12" if there are many."""
+    """Return the images of each request: "50, 49, 37", or "12 to 50 each" if there are many."""
     if len(sizes) <= 6:
         return ", ".join(map(str, sizes))
-    same = sizes.count(sizes[0])
-    rest = sizes[same:]
-    if sizes[:same] != [sizes[0]] * same or len(rest) > 1:
-        return f"{min(sizes)} to {max(sizes)} each"
-    return f"{same} × {sizes[0]}" + (f", then {rest[0]}" if rest else "")
+    return f"{min(sizes)} to {max(sizes)} each"

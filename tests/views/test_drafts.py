@@ -73,7 +73,7 @@ class TestPage:
     def test_page_shows_how_the_draft_would_be_sent(self, signed_in: Client, draft: Import) -> None:
         add_rows(draft, 134)
         html = page_of(signed_in, draft)
-        assert "137 images in 3 batches (50, 50, 37)" in words(html)
+        assert "137 images in 3 batches (50, 49, 38)" in words(html)
         assert 'data-images="137"' in html
         assert 'data-state="draft"' in html
 
