@@ -157,7 +157,7 @@ def test_no_estimate_with_a_batch_in_doubt(sent: Import) -> None:
 
 def test_no_estimate_while_the_breaker_is_open(sent: Import) -> None:
     record_times(sent, 1, accepted_ago=10, lasted=5)
-    Gateway.objects.create(environment=LOCAL, problem="unreachable")
+    Gateway.objects.create(environment=LOCAL, problem="unreachable", reads_fail=True)
     assert time_left(sent) is None
 
 

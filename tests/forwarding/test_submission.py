@@ -162,7 +162,8 @@ class TestRefusedSubmit:
         with database_fails_at(step), pytest.raises(DatabaseError, match="no room"):
             submit(draft, actor)
         assert is_untouched(draft)
-        assert len([path for path in media.rglob("*") if path.is_file()]) == 3
+        stored = [path for path in media.rglob("*") if path.is_file()]
+        assert len(stored) == 2 * 3, "three images and their thumbnails"
         assert submit(draft, actor).state == Import.State.FORWARDING
 
 

@@ -89,6 +89,7 @@ def test_web_server_and_worker_go_on_without_logs(
         assert officer.get("/nowhere/").status_code == 404  # and logs a warning
         assert officer.get("/").status_code == 200
         worker = installed.start_worker("--drain", stderr=full)  # it logs each request to Persona
-        assert worker.wait(PATIENCE_SECONDS) == 0
+        # 120 is Python's own: at the very end, it could not write what was left of the log.
+        assert worker.wait(PATIENCE_SECONDS) in (0, 120)
         assert installed.rows("SELECT state FROM importers_batch") == [("done",)]
         assert web.poll() is None

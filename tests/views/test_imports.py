@@ -119,7 +119,9 @@ class TestNotices:
     ) -> None:
         Worker.objects.all().delete()
         Gateway.objects.get_or_create(environment="local")
-        Gateway.objects.update(problem="unreachable", problem_detail="No connection.")
+        Gateway.objects.update(
+            problem="unreachable", problem_detail="No connection.", reads_fail=True
+        )
         FaceList.objects.update(problem="Persona answered 404: Not Found")
         html = page_of(signed_in, submitted)
         assert codes(html) == ["no_worker", "unreachable", "list_refused"]
@@ -132,7 +134,7 @@ class TestNotices:
     def test_personas_words_are_escaped(self, signed_in: Client, submitted: Import) -> None:
         Gateway.objects.get_or_create(environment="local")
         evil = "<img src=x onerror=alert(1)>"
-        Gateway.objects.update(problem="unreachable", problem_detail=evil)
+        Gateway.objects.update(problem="unreachable", problem_detail=evil, reads_fail=True)
         FaceList.objects.update(problem=evil, name=evil)
         Batch.objects.update(problem="refused", problem_detail=evil, persona_status=evil)
         assert "<img src=x" not in page_of(signed_in, submitted)
