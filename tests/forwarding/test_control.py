@@ -105,6 +105,15 @@ class TestCancel:
         assert control.cancel_unsent(sent, actor) == 1
         assert sent.batches.get(number=1).state == Batch.State.UNKNOWN
 
+    def test_cancel_skips_a_failed_batch_that_may_have_arrived(
+        self, sent: Import, actor: Actor
+    ) -> None:
+        sent.batches.filter(number=1).update(
+            state=State.FAILED, problem="image_missing", may_have_arrived=True
+        )
+        assert control.cancel_unsent(sent, actor) == 1
+        assert sent.batches.get(number=1).state == State.FAILED
+
     def test_cancel_of_refused_batches_ends_the_import(
         self, sent: Import, actor: Actor, persona: LocalPersona
     ) -> None:

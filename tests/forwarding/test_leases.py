@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError
+from django.db.models import F
 from django.db.models.functions import Now
 
 from importers.audit import trail
@@ -172,6 +174,34 @@ class TestAnswerAfterTheLease:
         assert other
         assert not other.finish_sending(State.UNKNOWN)
         assert the_only(sent).state == State.IMPORTING
+
+    @pytest.mark.parametrize(
+        "moved_on",
+        [
+            {"state": State.QUEUED, "idempotency_key": UUID(int=7)},
+            {"state": State.IMPORTING, "importer_id": "mprt_another"},
+        ],
+        ids=["it has another key", "it has an importer"],
+    )
+    def test_late_importer_is_ignored_once_the_batch_has_moved_on(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        interrupted_list: FaceList,
+        moved_on: dict[str, object],
+    ) -> None:
+        sent = make_import(interrupted_list)
+        interrupted.faults.inject("slow", seconds=1)
+
+        def the_batch_moves_on() -> None:
+            sent.batches.update(fence=F("fence") + 1, **moved_on)
+
+        meanwhile.does = the_batch_moves_on
+        send_next(Leases("a late worker"))
+        batch = the_only(sent)
+        assert {name: getattr(batch, name) for name in moved_on} == moved_on
+        assert worker_actions() == []
 
     def test_next_worker_gets_the_late_importer(
         self,

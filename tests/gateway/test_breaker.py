@@ -242,6 +242,22 @@ class TestClosing:
         closed = environments.gateway()
         assert (closed.problem, closed.reads_fail, closed.trial) == ("", False, None)
 
+    def test_breaker_closes_only_once_no_batch_is_in_doubt(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList
+    ) -> None:
+        doubted = [make_import(known_list, images=1, first_seed=seed) for seed in (1, 2)]
+        for fault in ("drop_made", "drop_unmade"):
+            persona.faults.inject(fault)
+            Batch.objects.filter(state=State.UNKNOWN).update(recover_first=True)
+            Gateway.objects.update(**breaker.CLOSED)
+            send_next(Leases(OWNER))
+        Batch.objects.update(recover_first=False)
+        for is_last in (False, True):
+            breaker_wait_ends()
+            send_next(Leases(OWNER))
+            assert (environments.gateway().problem == "") == is_last
+        assert [the_only(sent).state for sent in doubted] == [State.IMPORTING] * 2
+
     @pytest.mark.django_db(transaction=True)
     def test_request_from_before_does_not_close_the_breaker(
         self, interrupted: LocalPersona, meanwhile: Meanwhile, make_import: Make,

@@ -205,6 +205,7 @@ class TestUndo:
     ) -> None:
         ours, _ = persona.ledger()
         decide(ambiguous, ours.importer_id if matched else "", actor)
+        persona.faults.inject("stuck", where="GET /importers")
         time_passes()
         assert poll() if matched else claim(OWNER)
         before = Batch.objects.values().get(pk=ambiguous.pk)

@@ -66,6 +66,25 @@ def test_recovery_at_page_limit_decides_nothing(
     assert len(keys(persona)) == 1 + 220
 
 
+def test_recovery_at_page_limit_adopts_nothing(
+    persona: LocalPersona,
+    make_import: Make,
+    in_doubt: Make,
+    import_by_others: ImportByOthers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own importer is the only one that fits, as far as was read."""
+    monkeypatch.setattr(recovery, "MAX_PAGES", 1)
+    make_import(first_seed=10)
+    forward()
+    import_by_others(110)
+    sent = in_doubt(made=True)
+    recover()
+    batch = the_only(sent)
+    assert batch.problem == "ambiguous"
+    assert [row["id"] for row in batch.candidates] == own_importers(persona, sent)
+
+
 def test_recovery_on_the_last_allowed_page_decides(
     persona: LocalPersona,
     in_doubt: Make,
