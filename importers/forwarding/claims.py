@@ -47,6 +47,7 @@ class Leases:
         A batch dropped in a database outage is not renewed, so another worker can claim it.
         """
         mine = Batch.objects.filter(state=State.SENDING, lease_owner=self.owner)
+        mine = mine.filter(lease_until__gt=Now())  # a host that wakes up has lost its leases
         mine.filter(pk__in=list(self._in_hand)).update(lease_until=from_now(lease_time()))
 
 

@@ -1,5 +1,7 @@
 """Completion: an import ends with its last batch: completed, canceled or action required."""
 
+from collections.abc import Iterable
+
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import WORKER
@@ -11,6 +13,16 @@ ACTIONS = {
     State.NEEDS_ATTENTION: Action.IMPORT_NEEDS_ATTENTION,
     State.CANCELED: Action.IMPORT_CANCELED,
 }
+
+
+def lock(batch_ids: Iterable[int]) -> None:
+    """Lock batches and their imports, always in this order, so that no two workers deadlock.
+
+    Call it before the first audit row, whose lock must be the last.
+    """
+    batches = Batch.objects.select_for_update().filter(pk__in=list(batch_ids)).order_by("pk")
+    import_ids = {batch.face_import_id for batch in batches}
+    list(Import.objects.select_for_update().filter(pk__in=import_ids).order_by("pk"))
 
 
 def close_import(face_import: Import) -> None:

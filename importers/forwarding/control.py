@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
-from importers.forwarding.completion import close_import
+from importers.forwarding.completion import close_import, lock
 from importers.gateway import environments
 from importers.lists import holds
 from importers.models import Batch, Gateway, Import
@@ -35,6 +35,7 @@ def resume(actor: Actor) -> None:
 def cancel_unsent(face_import: Import, actor: Actor) -> int:
     """Cancel the batches that certainly are not at Persona, and return how many."""
     with transaction.atomic():
+        lock(face_import.batches.values_list("pk", flat=True))
         count = face_import.batches.cancelable().cancel()
         if count:
             trail.append(actor, Action.IMPORT_CANCELED, face_import, batches=count)
@@ -51,6 +52,7 @@ def retry(face_import: Import, actor: Actor, number: int | None = None) -> int:
     batches = face_import.batches.all()
     one = {} if number is None else {"number": number}
     with transaction.atomic():
+        lock(batches.values_list("pk", flat=True))
         count = batches.filter(**one).recoverable().recover()
         count += batches.filter(**one).retriable().requeue()
         released = holds.release(face_import.face_list_id)

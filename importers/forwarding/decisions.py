@@ -15,7 +15,7 @@ from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.forwarding import policy
-from importers.forwarding.completion import close_import
+from importers.forwarding.completion import close_import, lock
 from importers.models import Batch, Import, Problem
 from importers.models.clock import from_now
 
@@ -57,6 +57,7 @@ def decide(face_import: Import, choices: Mapping[int, str], actor: Actor) -> Non
     batches = {batch.number: batch for batch in ambiguous(face_import)}
     try:
         with transaction.atomic():
+            lock(batch.pk for batch in batches.values())
             for number, importer_id in choices.items():
                 if number not in batches:
                     raise NoSuchCandidate
@@ -86,6 +87,7 @@ def undo(batch: Batch, actor: Actor) -> None:
     """Take a decision back. Raises TooLate."""
     step = policy.ambiguous(policy.Before(), all_read=True)
     with transaction.atomic():
+        lock([batch.pk])
         undone = (
             Batch.objects.filter(pk=batch.pk)
             .undecidable()

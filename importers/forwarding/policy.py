@@ -204,6 +204,8 @@ def unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
     if missing:
         return Step(State.FAILED, Problem.IMAGE_MISSING, sentence, may_have_arrived=arrived)
     problem, delay = Problem.STORAGE_UNREADABLE, before.delay
+    if arrived:  # sending again cannot tell now, so recovery finds out
+        return Step(State.UNKNOWN, problem, sentence, delay, True, recover_first=True)
     return Step(before.waiting, problem, sentence, delay, may_have_arrived=arrived)
 
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import WORKER
-from importers.forwarding.completion import close_import
+from importers.forwarding.completion import close_import, lock
 from importers.gateway import client, environments, rate_limit
 from importers.models import Batch, Problem
 from importers.models.clock import from_now
@@ -93,6 +93,7 @@ def observe(batch: Batch, importer: Importer) -> None:
         return
     ended, action = ENDS[importer.status]
     with transaction.atomic():
+        lock([batch.pk])
         if batch.observe(state=ended, finished_at=Now(), **values):
             trail.append(WORKER, action, batch, importer=importer.id, **reported)
             close_import(batch.face_import)

@@ -48,9 +48,9 @@ def importer_found(batch: Batch, importer: Importer, move: Move, **values: Any) 
     try:
         with transaction.atomic():
             if move(State.IMPORTING, **values):
-                trail.append(WORKER, Action.BATCH_ACCEPTED, batch, importer=importer.id)
                 # The list accepted a batch, so the others need not wait.
                 holds.release(batch.face_import.face_list_id)
+                trail.append(WORKER, Action.BATCH_ACCEPTED, batch, importer=importer.id)
     except IntegrityError:  # another batch has it (`importer_claimed_once`)
         step_taken(batch, policy.importer_is_claimed(importer.id), move)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from importers.forwarding import elimination, policy, recording
+from importers.forwarding import completion, elimination, policy, recording
 from importers.forwarding.claims import key_lives
 from importers.forwarding.elimination import Ambiguous, Arrived, Doubt, Verdict
 from importers.forwarding.policy import Before
@@ -26,7 +26,7 @@ AGAIN_AFTER = timedelta(seconds=15)
 CLOCK_MARGIN = timedelta(seconds=1.5)  # beyond the measured error: times may be rounded
 COUNTS_ARE_AWAITED = timedelta(minutes=5)
 MAX_PAGES = 20  # of a hundred importers each
-OBSERVED_BATCHES = 20
+LEAST_OBSERVED, MOST_OBSERVED = 3, 20  # batches whose counts added up
 
 
 @dataclass(frozen=True)
@@ -198,13 +198,15 @@ def _counts_add_up(gateway: Gateway) -> bool:
     batches = Batch.objects.of_environment(gateway.environment)
     done = batches.filter(state=State.DONE, importer_among=[]).order_by("-finished_at")
     counted = F("successful_count") + F("duplicate_count") + F("error_count")
-    rows = list(done.values_list("image_count", counted)[:OBSERVED_BATCHES])
-    return bool(rows) and all(image_count == total for image_count, total in rows)
+    rows = list(done.values_list("image_count", counted)[:MOST_OBSERVED])
+    enough = len(rows) >= LEAST_OBSERVED
+    return enough and all(image_count == total for image_count, total in rows)
 
 
 @transaction.atomic
 def _apply(asked: list[Question], verdicts: dict[int, Verdict], read: Read) -> None:
     """Record every verdict at once, so that a group of batches stays a group."""
+    completion.lock(question.batch.pk for question in asked)
     for question in asked:
         batch = question.batch
         if batch.state == State.UNKNOWN:  # a failed one waits for its person
@@ -216,7 +218,8 @@ def _apply_one(question: Question, verdict: Verdict, read: Read) -> None:
     move = batch.resolve
     match verdict:
         case Arrived(importer, among):
-            recording.importer_found(batch, importer, move, importer_among=list(among))
+            group = list(among) or _group_of(importer)
+            recording.importer_found(batch, importer, move, importer_among=group)
         case Ambiguous(is_final=False) if question.is_recent:
             _note([batch.pk], "Waiting for Persona's counts.")
         case Ambiguous(candidates):
@@ -230,6 +233,12 @@ def _apply_one(question: Question, verdict: Verdict, read: Read) -> None:
                 before, key_lives=key_lives(batch), others_accepted=_others_accepted(question)
             )
             recording.step_taken(batch, step, move)
+
+
+def _group_of(importer: Importer) -> list[str]:
+    """Return the importers of a group that was matched before without this batch."""
+    groups = Batch.objects.exclude(importer_among=[]).values_list("importer_among", flat=True)
+    return next((group for group in groups if importer.id in group), [])
 
 
 def _others_accepted(question: Question) -> bool:

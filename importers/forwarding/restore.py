@@ -30,6 +30,8 @@ def doubt_unsent(backup_from: datetime) -> tuple[int, int]:
         # A batch in doubt must have a key (`key_is_stored_before_sending`).
         for batch in unsent.filter(idempotency_key=None):
             Batch.objects.filter(pk=batch.pk).update(idempotency_key=uuid.uuid4())
+        in_flight = Attempt.objects.filter(batch__in=unsent, ended_at=None)
+        in_flight.update(ended_at=Now(), settled_at=Now())
         _doubt_since(backup_from, unsent)
         count = unsent.update(
             may_have_arrived=True,

@@ -12,14 +12,14 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from importers.consent.seal import SealBroken
-from importers.forwarding import policy, recording, sealed_files
-from importers.forwarding.claims import Leases, claim
+from importers.forwarding import completion, policy, recording, sealed_files
+from importers.forwarding.claims import Leases, claim, key_lives
 from importers.forwarding.policy import Before, Outcome
 from importers.gateway import breaker, client, environments, rate_limit
 from importers.models import Attempt, Batch, Exchange
 from importers.models.clock import from_now
 from importers.persona import errors
-from importers.persona.client import Client, ImageFile
+from importers.persona.client import Client, ImageFile, now
 
 State = Batch.State
 Slot = Callable[[], AbstractContextManager[bool]]
@@ -74,10 +74,11 @@ def _send(batch: Batch, exchange: Exchange, slot: Slot) -> Outcome:
         step = policy.unreadable(str(trouble), before, missing=trouble.missing)
         return Outcome(step=step)
     with slot() as may_go:
+        began = now()  # before the attempt: a worker that freezes afterwards must not send late
         attempt = _begin(batch, exchange) if may_go else None
         if attempt is None:
             return Outcome()
-        return _import(batch, attempt, client.reserved(exchange, batch), files, before)
+        return _import(batch, attempt, client.reserved(exchange, batch, began=began), files, before)
 
 
 def _begin(batch: Batch, exchange: Exchange) -> Attempt | None:
@@ -87,7 +88,7 @@ def _begin(batch: Batch, exchange: Exchange) -> Attempt | None:
     """
     with transaction.atomic():
         gateway = rate_limit.begin(exchange)
-        if gateway is None or not batch.begin_sending():
+        if gateway is None or not key_lives(batch) or not batch.begin_sending():
             return None
         return Attempt.objects.create(
             batch=batch,
@@ -114,6 +115,7 @@ def _import(
 
 def _record(batch: Batch, outcome: Outcome) -> None:
     with transaction.atomic():
+        completion.lock([batch.pk])
         if outcome.attempt:
             _end(outcome.attempt, outcome)
         if outcome.importer:
@@ -135,6 +137,9 @@ def _end(attempt: Attempt, outcome: Outcome) -> None:
 
 
 def _accept(batch: Batch, to: Batch.State, **values: object) -> bool:
-    return batch.finish_sending(to, **values) or (
-        to == State.IMPORTING and batch.accept_late(**values)
-    )
+    if batch.finish_sending(to, **values):
+        return True
+    if to != State.IMPORTING or not batch.accept_late(**values):
+        return False
+    batch.face_import.reopen()  # it may have waited for a person
+    return True

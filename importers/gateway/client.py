@@ -24,14 +24,21 @@ def persona(batch: Batch | None = None, timeout_seconds: float | None = None) ->
 
 
 def reserved(
-    exchange: Exchange, batch: Batch | None = None, timeout_seconds: float | None = None
+    exchange: Exchange,
+    batch: Batch | None = None,
+    timeout_seconds: float | None = None,
+    began: float | None = None,
 ) -> client.Client:
-    """Return a client for the one request that was reserved; `batch` is what it concerns."""
+    """Return a client for the one request that was reserved; `batch` is what it concerns.
+
+    The time that the request may take counts from `began`, if that is given.
+    """
     return client.Client(
         settings.PERSONA_BASE_URL,
         settings.PERSONA_API_KEY or LOCAL_API_KEY,
         version=settings.PERSONA_VERSION,
         timeout_seconds=timeout_seconds or settings.PERSONA_TIMEOUT_SECONDS,
+        began=began,
         on_exchange=lambda outcome: _record(outcome, exchange, batch),
     )
 
@@ -43,7 +50,7 @@ def _record(outcome: client.Exchange, exchange: Exchange, batch: Batch | None) -
         if outcome.rate_limit:
             rate_limit.learn(exchange.environment, outcome.rate_limit)
         if outcome.date:
-            _compare_clocks(exchange.environment, outcome.date, outcome.seconds)
+            _compare_clocks(exchange.environment, outcome.date, outcome.began)
         breaker.note(outcome, exchange)
 
 
@@ -61,16 +68,17 @@ def _store(outcome: client.Exchange, exchange: Exchange, batch: Batch | None) ->
     )
 
 
-def _compare_clocks(environment: str, date: datetime, seconds: float) -> None:
+def _compare_clocks(environment: str, date: datetime, began: float) -> None:
     """Note the least and the most that Persona's clock can be ahead of the database's.
 
-    An answer was dated, in whole seconds, at some moment of its exchange. Many answers together
+    An answer was dated, in whole seconds, at some moment since its request began. Many answers
     tell the difference to a fraction of a second; it is measured anew if a clock was set.
     """
     rows = Gateway.objects.with_now().filter(environment=environment)
     gateway = rows.get()
+    # Not the duration of the exchange: recording it may have waited for a lock.
+    most = date + timedelta(seconds=1 + client.now() - began) - gateway.now
     least = date - gateway.now
-    most = least + timedelta(seconds=1 + seconds)
     values: dict[str, Any] = {"clocks_compared_at": gateway.now}
     if gateway.clocks_compared_at and gateway.now - gateway.clocks_compared_at < COMPARE_EVERY:
         known_least, known_most = gateway.clock_ahead

@@ -71,9 +71,12 @@ def begin(exchange: Exchange) -> Gateway | None:
     """Note that a reserved send leaves now. Return None if sending has been stopped since."""
     rows = Gateway.objects.filter(environment=exchange.environment, paused_at=None)
     gateway = rows.filter(Q(sends_fail=False, reads_fail=False) | Q(trial=exchange)).first()
-    if gateway:
-        Exchange.objects.filter(pk=exchange.pk).update(began_at=Now())
-    return gateway
+    counts = Now() - (window() + breaker.longest_request())
+    if gateway and Exchange.objects.filter(pk=exchange.pk, began_at__gt=counts).update(
+        began_at=Now()
+    ):
+        return gateway
+    return None
 
 
 def release(exchange: Exchange) -> None:

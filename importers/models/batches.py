@@ -275,8 +275,9 @@ class Batch(models.Model):
         batch has moved on.
         """
         rows = Batch.objects.filter(pk=self.pk, idempotency_key=self.idempotency_key)
-        waiting = (self.State.SENDING, *self.WAITING)
-        rows = rows.filter(state__in=waiting, importer_id="")
+        waiting = Q(state__in=(self.State.SENDING, *self.WAITING))
+        ambiguous = Q(state=self.State.FAILED, problem=Problem.AMBIGUOUS)
+        rows = rows.filter(waiting | ambiguous, importer_id="")
         return bool(
             rows.update(state=self.State.IMPORTING, lease_until=None, lease_owner="", **values)
         )

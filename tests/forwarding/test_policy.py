@@ -184,6 +184,7 @@ class TestBeforeTheRequest:
             State.UNKNOWN if arrived else State.QUEUED,
             *("storage_unreadable", "Words.", timedelta(seconds=2)),
             may_have_arrived=arrived,
+            recover_first=arrived,
         )
 
     def test_missing_image_needs_a_person(self, before: Before) -> None:

@@ -1,15 +1,18 @@
 """The gateway's client: each exchange leaves a row, and logs hold no secrets."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from importers.gateway import client, environments
+from importers.gateway import client, environments, rate_limit
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Exchange, FaceList, Gateway, Import
+from importers.persona import client as persona_client
+from importers.persona import responses
 from tests.support.batches import the_only
 from tests.support.forwarding import Clock, forward
 
@@ -18,6 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 Make = Callable[..., Import]
 State = Batch.State
 HOUR = timedelta(hours=1)
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def test_every_exchange_leaves_a_row(
@@ -87,6 +91,24 @@ class TestClocks:
         client.persona().importers_page()
         least, most = environments.gateway().clock_ahead
         assert most - least <= before[1] - before[0]
+
+    def test_late_record_of_an_answer_keeps_the_bounds_true(
+        self, persona: LocalPersona, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The database was busy for 20 s between the answer and its record."""
+        client.persona().importers_page()
+        date, now, learn = responses.date, persona_client.now, rate_limit.learn
+        late = timedelta(seconds=20)
+
+        def learn_late(*args: Any) -> None:
+            monkeypatch.setattr(persona_client, "now", lambda: now() + late.total_seconds())
+            learn(*args)
+
+        monkeypatch.setattr(responses, "date", lambda headers: (date(headers) or NEVER) - late)
+        monkeypatch.setattr(rate_limit, "learn", learn_late)
+        client.persona().importers_page()
+        least, most = environments.gateway().clock_ahead
+        assert least <= timedelta() <= most
 
     def test_bounds_follow_a_clock_that_was_set(self, persona: LocalPersona, clock: Clock) -> None:
         client.persona().importers_page()

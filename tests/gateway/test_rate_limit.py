@@ -159,6 +159,13 @@ class TestBegin:
         Gateway.objects.update(**stop)
         assert not rate_limit.begin(exchange)
 
+    def test_reservation_that_no_longer_counts_does_not_leave(self) -> None:
+        """Others may have used the budget since."""
+        exchange = rate_limit.reserve(LOCAL, to_send=True)
+        longest = breaker.longest_request() + rate_limit.window()
+        Exchange.objects.update(began_at=Now() - longest)
+        assert not rate_limit.begin(exchange)
+
     def test_trial_may_leave(self) -> None:
         reserve(1)
         stop_requests(sends_fail=True)

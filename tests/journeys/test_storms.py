@@ -30,6 +30,7 @@ from tests.support.storms import (
 SOAK = "SOAK" in os.environ
 # A storm strikes three requests in ten; an outage is as long as thirty of its first waits.
 IMAGES, OUTAGE_SECONDS, MIXED_SHARE = (160, 18, 0.3) if SOAK else (20, 3, 0.3)
+SENT_FIRST = 12  # three batches
 IMAGES_PER_BATCH, SENT_BEFORE_AN_OUTAGE, IN_FLIGHT = 5, 2, 2
 SEEDS = range(1, 31) if SOAK else range(1, 2)
 DATABASES = ["sqlite", "postgresql"] if SOAK else ["sqlite"]
@@ -59,7 +60,7 @@ def workers_in_a_storm(
         ) as installed,
     ):
         face_list = persona.add_list("Known fraud")
-        send_one_batch(installed, folder, face_list)
+        send_some_batches(installed, folder, face_list)
         installed.import_faces(folder / "faces", face_list)
         persona.faults = storm
         threads = ["1", "1"] if server else ["2"]
@@ -67,10 +68,10 @@ def workers_in_a_storm(
         yield installed, persona, workers
 
 
-def send_one_batch(installed: Product, folder: Path, face_list: str) -> None:
+def send_some_batches(installed: Product, folder: Path, face_list: str) -> None:
     """Write every face, and send a first few: afterwards it is known that counts add up."""
     (folder / "first").mkdir()
-    for path in write_faces(folder / "faces", IMAGES + IMAGES_PER_BATCH)[IMAGES:]:
+    for path in write_faces(folder / "faces", IMAGES + SENT_FIRST)[IMAGES:]:
         path.rename(folder / "first" / path.name)
     installed.import_faces(folder / "first", face_list)
     assert installed.start_hurried_worker("--drain").wait(PATIENCE_SECONDS) == 0

@@ -170,26 +170,53 @@ def test_own_importer_is_found_although_our_clock_was_set(
 class TestCounts:
     """An importer with the counts of another number of images."""
 
-    def test_it_is_excluded_once_counts_have_added_up(
+    @pytest.fixture
+    def counts_add_up(
+        self, make_import: Make, persona: LocalPersona, settings: Settings
+    ) -> Callable[[int], None]:
+        """Has Persona count the images of so many batches."""
+
+        def send(batches: int) -> None:
+            most, settings.BATCH_MAX_IMAGES = settings.BATCH_MAX_IMAGES, 1
+            make_import(images=batches, first_seed=10)
+            forward()
+            settings.BATCH_MAX_IMAGES = most
+
+        return send
+
+    def test_two_batches_are_not_enough_to_trust_them(
         self,
-        persona: LocalPersona,
-        make_import: Make,
+        counts_add_up: Callable[[int], None],
         in_doubt: Make,
         import_by_others: ImportByOthers,
     ) -> None:
-        make_import(first_seed=10)
-        forward()
+        counts_add_up(2)
+        sent = in_doubt(made=False)
+        import_by_others()
+        recover()
+        assert the_only(sent).problem == "ambiguous"
+
+    def test_it_is_excluded_once_counts_have_added_up(
+        self,
+        persona: LocalPersona,
+        counts_add_up: Callable[[int], None],
+        in_doubt: Make,
+        import_by_others: ImportByOthers,
+    ) -> None:
+        counts_add_up(3)
         sent = in_doubt(made=True)
         import_by_others()
         recover()
         assert own_importers(persona, sent) == [the_only(sent).importer_id]
 
     def test_it_needs_a_person_if_counts_never_added_up(
-        self, make_import: Make, in_doubt: Make, import_by_others: ImportByOthers
+        self,
+        counts_add_up: Callable[[int], None],
+        in_doubt: Make,
+        import_by_others: ImportByOthers,
     ) -> None:
-        other = make_import(first_seed=10)
-        forward()
-        other.batches.update(successful_count=2)
+        counts_add_up(3)
+        Batch.objects.filter(number=1).update(successful_count=2)
         sent = in_doubt(made=True)
         import_by_others()
         recover()
@@ -198,12 +225,11 @@ class TestCounts:
     def test_they_are_awaited_while_they_may_decide(
         self,
         persona: LocalPersona,
-        make_import: Make,
+        counts_add_up: Callable[[int], None],
         in_doubt: Make,
         import_by_others: ImportByOthers,
     ) -> None:
-        make_import(first_seed=10)
-        forward()
+        counts_add_up(3)
         sent = in_doubt(made=True)
         import_by_others()
         persona.faults.inject("stuck", times=2, where=INDEX)
@@ -219,14 +245,13 @@ class TestCounts:
     def test_they_are_not_awaited_for_ever(
         self,
         persona: LocalPersona,
-        make_import: Make,
+        counts_add_up: Callable[[int], None],
         in_doubt: Make,
         import_by_others: ImportByOthers,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(recovery, "COUNTS_ARE_AWAITED", timedelta())
-        make_import(first_seed=10)
-        forward()
+        counts_add_up(3)
         sent = in_doubt(made=True)
         import_by_others()
         persona.faults.inject("stuck", times=None, where=INDEX)

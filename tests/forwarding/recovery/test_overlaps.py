@@ -7,7 +7,8 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from importers.forwarding import recovery
+from importers.audit.actors import Actor
+from importers.forwarding import control, recovery
 from importers.local_persona import LocalPersona
 from importers.models import Attempt, Batch, Import
 from tests.support.batches import die_while_sending, keys, sends, the_only
@@ -74,6 +75,19 @@ def test_batches_sent_at_other_times_do_not_overlap(
     recover()
     assert (the_only(one).state, the_only(one).importer_among) == (State.IMPORTING, [])
     assert the_only(other).problem == "not_arrived"
+
+
+def test_batch_that_is_recovered_after_its_group_shares_its_alternatives(
+    persona: LocalPersona, in_doubt: Make, actor: Actor
+) -> None:
+    failed, sent = in_doubt(made=True), in_doubt(made=True, first_seed=10)
+    failed.batches.update(state=State.FAILED, problem="image_missing", recover_first=False)
+    recover()
+    assert control.retry(failed, actor) == 1
+    recover()
+    made = sorted(entry.importer_id for entry in persona.ledger())
+    assert sorted(the_only(sent).importer_among) == made
+    assert sorted(the_only(failed).importer_among) == made
 
 
 @pytest.mark.parametrize("state", ["in flight", "to be sent again", "settling"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from pytest_django import Settings
 
 from importers.forwarding import recovery
 from importers.gateway import rate_limit
@@ -71,12 +72,15 @@ def test_recovery_at_page_limit_adopts_nothing(
     make_import: Make,
     in_doubt: Make,
     import_by_others: ImportByOthers,
+    settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its own importer is the only one that fits, as far as was read."""
     monkeypatch.setattr(recovery, "MAX_PAGES", 1)
-    make_import(first_seed=10)
+    settings.BATCH_MAX_IMAGES = 1
+    make_import(images=3, first_seed=10)
     forward()
+    settings.BATCH_MAX_IMAGES = 50
     import_by_others(110)
     sent = in_doubt(made=True)
     recover()
