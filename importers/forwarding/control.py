@@ -9,7 +9,7 @@ from importers.audit.actors import Actor
 from importers.forwarding.completion import close_import, lock
 from importers.gateway import environments
 from importers.lists import holds
-from importers.models import Batch, Gateway, Import
+from importers.models import Attempt, Batch, Gateway, Import
 
 State = Batch.State
 
@@ -54,7 +54,9 @@ def retry(face_import: Import, actor: Actor, number: int | None = None) -> int:
     with transaction.atomic():
         lock(batches.values_list("pk", flat=True))
         count = batches.filter(**one).recoverable().recover()
-        count += batches.filter(**one).retriable().requeue()
+        failed = batches.filter(**one).retriable()
+        Attempt.objects.filter(batch__in=failed).update(may_have_arrived=False)
+        count += failed.requeue()
         released = holds.release(face_import.face_list_id)
         if count:
             face_import.reopen()

@@ -40,8 +40,8 @@ GATEWAY_NOTICES: dict[str, tuple[Level, str, str]] = {
     Problem.SERVER_TROUBLE: (
         Level.ERROR,
         "Persona is in trouble.",
-        "Until it is clear what became of the batches that were sent, no new ones follow. We try "
-        "one request at a time, and sending resumes automatically.",
+        "No new batch is sent until it is clear whether those in doubt arrived. We try one request "
+        "at a time, and sending resumes automatically.",
     ),
     Problem.RATE_LIMITED: (
         Level.WARNING,

@@ -14,11 +14,11 @@ from importers.persona.responses import Importer
 
 State = Batch.State
 LONGEST_DELAY_SECONDS = 300
+MOST_TRIES = 3  # under one key, before Persona is searched
+MOST_DOUBTS = 10  # of one batch, while Persona accepts others
 FIRST_POLL = timedelta(seconds=2)
 # How long Persona may still create an importer after a send has ended: an application that has
 # answered is done, but one behind a lost connection or a gateway's error may still be at work.
-MOST_TRIES = 3  # under one key, before Persona is searched
-MOST_DOUBTS = 10  # of one batch, while Persona accepts others
 ANSWERED, LOST = timedelta(seconds=10), timedelta(seconds=60)
 NEVER_ARRIVED = (Problem.UNREACHABLE, Problem.KEY_REFUSED, Problem.RATE_LIMITED)
 
@@ -165,7 +165,8 @@ def _list_is_refused(problem: Problem, error: errors.Refused) -> Step:
 def not_found_at_persona(before: Before, *, key_lives: bool, others_accepted: bool) -> Step:
     """Return the step after a recovery that found no importer.
 
-    `others_accepted` is True if Persona has accepted another batch since the first send.
+    `others_accepted` is True if Persona has accepted another batch since the first send under
+    the key.
     """
     if before.problem == Problem.CONFLICT and key_lives:
         sentence = "Persona is still processing the same request. We will check again."
@@ -178,7 +179,7 @@ def not_found_at_persona(before: Before, *, key_lives: bool, others_accepted: bo
         )
         return Step(State.FAILED, Problem.KEEPS_FAILING, sentence, new_key=True)
     sentence = "Persona has no import that could be this batch. It is sent again under a new key."
-    # Others come first, in case that it is this batch on which Persona fails.
+    # Others come first, in case it is this batch on which Persona fails.
     return Step(State.QUEUED, Problem.NOT_ARRIVED, sentence, before.delay, new_key=True)
 
 

@@ -11,7 +11,7 @@ from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import WORKER
 from importers.forwarding import policy
-from importers.forwarding.completion import close_import
+from importers.forwarding.completion import close_import, lock
 from importers.forwarding.policy import FIRST_POLL, Step
 from importers.lists import holds
 from importers.models import Batch
@@ -47,6 +47,7 @@ def importer_found(batch: Batch, importer: Importer, move: Move, **values: Any) 
     )
     try:
         with transaction.atomic():
+            lock([batch.pk])
             if move(State.IMPORTING, **values):
                 # The list accepted a batch, so the others need not wait.
                 holds.release(batch.face_import.face_list_id)
@@ -68,6 +69,7 @@ def step_taken(batch: Batch, step: Step, move: Move, **values: Any) -> None:
     if step.new_key:
         values |= Batch.NEW_KEY
     with transaction.atomic():
+        lock([batch.pk])
         if not move(step.state, **values):
             return
         if step.holds_list:

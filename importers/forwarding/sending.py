@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from importers.consent.seal import SealBroken
-from importers.forwarding import completion, policy, recording, sealed_files
+from importers.forwarding import policy, recording, sealed_files
 from importers.forwarding.claims import Leases, claim, key_lives
 from importers.forwarding.policy import Before, Outcome
 from importers.gateway import breaker, client, environments, rate_limit
@@ -115,9 +115,6 @@ def _import(
 
 def _record(batch: Batch, outcome: Outcome) -> None:
     with transaction.atomic():
-        completion.lock([batch.pk])
-        if outcome.attempt:
-            _end(outcome.attempt, outcome)
         if outcome.importer:
             # An answer counts even after the lease was lost: the key shows that it is this batch's.
             recording.importer_found(batch, outcome.importer, partial(_accept, batch))
@@ -125,6 +122,8 @@ def _record(batch: Batch, outcome: Outcome) -> None:
             recording.step_taken(batch, outcome.step, batch.finish_sending)
         else:
             batch.give_back()
+        if outcome.attempt:  # after the batch, whose lock comes first
+            _end(outcome.attempt, outcome)
 
 
 def _end(attempt: Attempt, outcome: Outcome) -> None:

@@ -2,8 +2,8 @@
 
 Open: a request failed, or its outcome is unknown. A failed send stops all sends; a failed read
 stops every request. Half-open: from `retry_at` on, one request at a time is let through as a
-trial. Closed: the trial was answered, and no batch is in doubt. Answers to requests that left
-before the breaker opened close nothing.
+trial. Closed: the trial was answered, and if sends had failed, it was a send and no batch is in
+doubt. Answers to requests that left before the breaker opened close nothing.
 """
 
 from datetime import datetime, timedelta
@@ -119,8 +119,8 @@ def _open(exchange: Exchange, outcome: client.Exchange, problem: Problem) -> Non
 def _close(exchange: Exchange, outcome: client.Exchange) -> None:
     """Close the breaker after an answered trial.
 
-    An answered read allows only reads again, and while a batch is in doubt, one send follows
-    another, so that no two are ever in doubt together that were not sent together.
+    If sends had failed, an answered read allows only reads again, and while a batch is in doubt,
+    one send follows another, so that only batches that were sent together are in doubt together.
     """
     tried = Gateway.objects.filter(trial=exchange)
     if not tried.exists():  # nearly always, for the breaker is closed

@@ -139,12 +139,7 @@ class Migration(migrations.Migration):
                 ),
                 ("rate_remaining", models.PositiveIntegerField(null=True)),
                 ("rate_resets_at", models.DateTimeField(null=True)),
-                (
-                    "sends_fail",
-                    models.BooleanField(
-                        default=False, help_text="stops sends; an answered one ends it"
-                    ),
-                ),
+                ("sends_fail", models.BooleanField(default=False, help_text="stops sends")),
                 ("reads_fail", models.BooleanField(default=False, help_text="stops every request")),
                 (
                     "problem",

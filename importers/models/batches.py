@@ -92,9 +92,9 @@ class Batch(models.Model):
     queued ─▶ sending ─▶ importing ─▶ done
       ▲  │       │           └──────▶ errored
       │  │       ├─▶ unknown   in doubt: no clear answer, so it may have arrived; sent again
-      │  │       │             under the same key, or recovered
-      │  │       └─▶ failed    Persona refused it, its seal is broken, or recovery is ambiguous:
-      │  │                     a person decides
+      │  │       │             under the same key, or recovered (importing, queued or failed)
+      │  │       └─▶ failed    Persona refused it or keeps failing on it, its seal is broken, or
+      │  │                     recovery is ambiguous: a person decides
       │  └─▶ canceled ◀─ failed (a person gives up a batch that certainly never arrived)
       └───────────────── failed (a person tries again, under a new key)
     """

@@ -34,9 +34,7 @@ class Gateway(models.Model):
     rate_resets_at = models.DateTimeField(null=True)
 
     # The breaker: open while there is a problem. From `retry_at` on, one trial request may go.
-    sends_fail = models.BooleanField(
-        default=False, help_text="stops sends; an answered one ends it"
-    )
+    sends_fail = models.BooleanField(default=False, help_text="stops sends")
     reads_fail = models.BooleanField(default=False, help_text="stops every request")
     trial = models.ForeignKey("Exchange", on_delete=models.SET_NULL, null=True, related_name="+")
     problem = models.CharField(max_length=30, blank=True, choices=Problem)

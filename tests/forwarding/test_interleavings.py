@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db.models import F
 
+from importers.audit.actors import Actor
 from importers.forwarding import recovery, restore, sealed_files
 from importers.forwarding.claims import Leases
+from importers.forwarding.control import retry
+from importers.forwarding.policy import Before
 from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Attempt, Batch, FaceList, Gateway, Import
@@ -131,6 +134,17 @@ def test_unreadable_image_of_a_batch_in_doubt_stops_no_other(
     share_is_used(0)
     forward_for_hours(20)
     assert the_only(other).state == State.DONE
+
+
+def test_retried_batch_starts_without_its_earlier_doubts(
+    persona: LocalPersona, make_one: Make, actor: Actor
+) -> None:
+    sent = make_one()
+    persona.faults.inject("bad_gateway")
+    send_next(Leases(OWNER))
+    sent.batches.update(state=State.FAILED, problem="keeps_failing", **Batch.NEW_KEY, attempts=3)
+    assert retry(sent, actor) == 1
+    assert Before.of(the_only(sent)).doubts == 0
 
 
 @pytest.mark.django_db(transaction=True)
