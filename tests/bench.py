@@ -168,11 +168,12 @@ def time_worker(installed: Product) -> float:
     """The seconds from the start of the first send to the end of the last."""
     installed.manage("forward", "--drain", "--threads", str(THREADS))
     sends = installed.rows(
-        "SELECT at, milliseconds FROM importers_exchange WHERE method = 'POST' AND status = 201"
+        "SELECT began_at, ended_at FROM importers_exchange WHERE method = 'POST' AND status = 201"
     )
-    ends = [datetime.fromisoformat(str(at)).timestamp() for at, _ in sends]
-    starts = [end - float(sent[1]) / 1000 for end, sent in zip(ends, sends, strict=True)]
-    return max(ends) - min(starts)
+    starts, ends = (
+        [datetime.fromisoformat(str(at)) for at in column] for column in zip(*sends, strict=True)
+    )
+    return (max(ends) - min(starts)).total_seconds()
 
 
 def peak_of_worker(installed: Product, threads: int) -> float:
