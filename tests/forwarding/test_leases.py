@@ -175,6 +175,24 @@ class TestAnswerAfterTheLease:
         assert not other.finish_sending(State.UNKNOWN)
         assert the_only(sent).state == State.IMPORTING
 
+    def test_late_importer_shows_that_the_batch_arrived(
+        self,
+        interrupted: LocalPersona,
+        meanwhile: Meanwhile,
+        make_import: Make,
+        interrupted_list: FaceList,
+    ) -> None:
+        """Another worker's send under the same key was refused, so it seemed not to have."""
+        sent = make_import(interrupted_list)
+        interrupted.faults.inject("slow", seconds=1)
+
+        def another_worker_is_refused() -> None:
+            sent.batches.update(state=State.QUEUED, fence=F("fence") + 1, may_have_arrived=False)
+
+        meanwhile.does = another_worker_is_refused
+        send_next(Leases("a late worker"))
+        assert (the_only(sent).state, the_only(sent).may_have_arrived) == (State.IMPORTING, True)
+
     @pytest.mark.parametrize(
         "moved_on",
         [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db.models import F
@@ -220,6 +221,23 @@ class TestExpiredKey:
         assert importer_requests(persona) == 1
         forward()
         assert is_imported_once(persona, sent)
+
+
+@pytest.mark.parametrize(
+    ("others", "problem"), [(0, "not_arrived"), (1, "keeps_failing")], ids=["outage", "poison"]
+)
+def test_batch_on_which_persona_keeps_failing_needs_a_person(
+    persona: LocalPersona, make_import: Make, in_doubt: Make, others: int, problem: str
+) -> None:
+    """Not in an outage, in which no other batch is accepted either."""
+    sent = in_doubt(made=False)
+    for _ in range(9):
+        Attempt.objects.create(batch=the_only(sent), key=uuid4(), ended_at=Now(), settled_at=Now())
+    for _ in range(others):
+        make_import(first_seed=10)
+        assert send_next(Leases(OWNER))
+    recover()
+    assert the_only(sent).problem == problem
 
 
 def test_batch_whose_send_was_refused_late_is_sent_again(
