@@ -1,4 +1,4 @@
-"""Persona's words in, ours out. The only module that speaks HTTP; it knows no Django.
+"""Persona's words in, ours out. Only this package speaks HTTP; it knows no Django.
 
 Each call is one request: nothing is retried here, since only the caller knows what a second
 request would cost. `trust_env=False` keeps proxies and ~/.netrc from replacing our header,
@@ -14,18 +14,18 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
 
 from importers.persona import errors, responses
+from importers.persona.deadline import Adapter, Deadline
 from importers.persona.responses import Importer, ImportersPage, PersonaList, RateLimit
 
 CONNECT_TIMEOUT_SECONDS = 5
 MAX_ANSWER_BYTES = 5_000_000  # far more than a page of importers needs
+TOO_SLOW = "Persona did not answer in time."
 PAGE_SIZE = 100  # the most that Persona allows (docs: /pagination)
-PIECE_BYTES = 262_144
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the former
 
 
@@ -75,19 +75,13 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._began = began
         self._on_exchange = on_exchange
-        self._session = _Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _adapter())
-        self._session.trust_env = False
-        self._session.headers.update(
-            {
-                "Authorization": f"Bearer {api_key}",
-                "Persona-Version": version,
-                "Key-Inflection": "kebab",
-                "Accept": "application/json",
-                "User-Agent": "Consentry",
-            }
-        )
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Persona-Version": version,
+            "Key-Inflection": "kebab",
+            "Accept": "application/json",
+            "User-Agent": "Consentry",
+        }
 
     def import_faces(
         self, list_id: str, files: Sequence[ImageFile], idempotency_key: str
@@ -151,38 +145,50 @@ class Client:
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], deadline: float
     ) -> tuple[int, Mapping[str, str], bytes]:
-        if now() > deadline:  # a frozen worker: by now another may have sent it under a new key
+        seconds_left = deadline - now()
+        if seconds_left <= 0:  # a frozen worker: by now another may have sent it under a new key
             raise errors.NotConnected("It was too late to send the request.")
         sent = _Body(body, deadline) if body else None
-        try:
-            with self._session.request(
-                method,
-                self._base_url + path,
-                data=sent,
-                headers=headers,
-                timeout=(CONNECT_TIMEOUT_SECONDS, self._timeout_seconds),
-                allow_redirects=False,
-                stream=True,  # so that our own deadline and size limit apply to the body
-            ) as response:
-                return response.status_code, response.headers, _read_until(response, deadline)
-        except requests.RequestException as error:
-            raise _failure(error, has_left=sent is not None and sent.has_left) from error
-        except HTTPError as error:
-            raise errors.NoAnswer("Persona's answer was cut off.") from error
+        with Deadline(seconds_left) as limit, _Session(limit) as session:
+            try:
+                with session.request(
+                    method,
+                    self._base_url + path,
+                    data=sent,
+                    headers=self._headers | headers,
+                    timeout=(CONNECT_TIMEOUT_SECONDS, self._timeout_seconds),
+                    allow_redirects=False,
+                    stream=True,  # so that our own size limit applies to the body
+                ) as response:
+                    content = _read(response, limit)
+                    return response.status_code, response.headers, content
+            except requests.RequestException as error:
+                failure = _failure(error, limit, has_left=sent is not None and sent.has_left)
+                raise failure from error
+            except HTTPError as error:
+                raise _no_answer(limit, "Persona's answer was cut off.") from error
 
 
 class _Session(requests.Session):
     """A session that does not even parse where a redirect leads.
 
     `allow_redirects=False` alone would parse it, raising ValueError for a malformed address, and
-    read the body without our deadline.
+    read the body without our size limit.
     """
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self.trust_env = False
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Adapter(deadline))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
 
-def _failure(error: requests.RequestException, *, has_left: bool) -> errors.NoAnswer:
+def _failure(
+    error: requests.RequestException, deadline: Deadline, *, has_left: bool
+) -> errors.NoAnswer:
     """Distinguish a request that was never sent from one that may have arrived.
 
     `has_left` is True once a part of the body was sent. A TLS error then came after the handshake.
@@ -193,12 +199,16 @@ def _failure(error: requests.RequestException, *, has_left: bool) -> errors.NoAn
     if (no_connection or refused_or_no_such_host) and not has_left:
         return errors.NotConnected("No connection to Persona could be made.")
     if isinstance(error, requests.ConnectionError):
-        return errors.NoAnswer("The connection to Persona broke before it answered.")
-    return errors.NoAnswer("Persona did not answer in time.")
+        return _no_answer(deadline, "The connection to Persona broke before it answered.")
+    return errors.NoAnswer(TOO_SLOW)
+
+
+def _no_answer(deadline: Deadline, otherwise: str) -> errors.NoAnswer:
+    return errors.NoAnswer(TOO_SLOW if deadline.has_passed else otherwise)
 
 
 class _Body(io.BytesIO):
-    """A body that is sent in pieces until the deadline: a slow network must not outlast a lease."""
+    """A body that knows whether a part of it was sent, and of which nothing is sent too late."""
 
     def __init__(self, data: bytes, deadline: float) -> None:
         super().__init__(data)
@@ -210,13 +220,6 @@ class _Body(io.BytesIO):
             raise errors.NoAnswer("The request could not be sent to Persona in time.")
         self.has_left = True
         return super().read(size)
-
-
-def _adapter() -> HTTPAdapter:
-    """One connection, which sends a body in larger pieces than http.client's 16 kB."""
-    adapter = HTTPAdapter()
-    adapter.init_poolmanager(1, 1, blocksize=PIECE_BYTES)
-    return adapter
 
 
 def _part(
@@ -232,16 +235,16 @@ def _page(after: str | None = None) -> str:
     return urlencode(query)
 
 
-def _read_until(response: requests.Response, deadline: float) -> bytes:
-    """Return the answer's body. Raises NoAnswer if it is too slow or too large.
-
-    An answer that arrives in one piece, such as an importer, is never too slow.
-    """
+def _read(response: requests.Response, deadline: Deadline) -> bytes:
+    """Return the answer's body. Raises NoAnswer if it is too slow or too large."""
     content = bytearray()
     while chunk := response.raw.read1(65_536, decode_content=True):
-        if content and now() > deadline:
-            raise errors.NoAnswer("Persona's answer did not end in time.")
         content += chunk
         if len(content) > MAX_ANSWER_BYTES:
             raise errors.NoAnswer("Persona's answer is too long.")
+    shows_its_end = any(
+        name in response.headers for name in ("Content-Length", "Transfer-Encoding")
+    )
+    if deadline.has_passed and not shows_its_end:
+        raise errors.NoAnswer(TOO_SLOW)
     return bytes(content)

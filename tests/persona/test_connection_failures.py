@@ -1,5 +1,6 @@
 """Failures of the connection: not connected, or sent without an answer."""
 
+import os
 import socket
 import threading
 import time
@@ -14,6 +15,10 @@ from importers.persona.client import ImageFile
 from tests.support.certificates import make_certificate, server_context
 from tests.support.persona_client import PHOTO, client_of, error_after, send
 from tests.support.scripted_persona import Scripted, drip, forge_tls_record, reset, speaks
+
+
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))
 
 
 class TestNotConnected:
@@ -97,13 +102,30 @@ class TestNoAnswer:
         assert str(caught.value) == "Persona did not answer in time."
 
     @pytest.mark.parametrize(
-        "length_header", [b"Content-Length: 9000", b"Transfer-Encoding: chunked"]
+        "head",
+        [
+            b"",
+            b"HTTP/1.1 200 OK\r\nX-Never-Ends: ",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+        ],
     )
-    def test_dripping_answer_ends_at_the_deadline(self, length_header: bytes) -> None:
-        dripping = Scripted(drip(b"HTTP/1.1 200 OK\r\n" + length_header + b"\r\n\r\n"))
+    def test_dripping_answer_ends_at_the_deadline(self, head: bytes) -> None:
+        started, open_before = time.monotonic(), open_files()
+        with Scripted(drip(head)) as server, pytest.raises(errors.NoAnswer) as caught:
+            send(client_of(server.url, timeout=0.3))
+        assert time.monotonic() - started < 2
+        assert str(caught.value) == "Persona did not answer in time."
+        assert type(caught.value) is errors.NoAnswer
+        assert open_files() == open_before
+
+    def test_dripping_tls_handshake_ends_at_the_deadline(self) -> None:
+        """Its first record announces 16 kB."""
+        dripping = Scripted(drip(b"\x16\x03\x03\x40\x00"), reads_head=False)
         started = time.monotonic()
-        with dripping as server, pytest.raises(errors.NoAnswer, match="did not end in time"):
-            client_of(server.url, timeout=0.2).importer("mprt_1")
+        with dripping as server, pytest.raises(errors.NotConnected):
+            send(client_of(server.url.replace("http:", "https:"), timeout=0.3))
         assert time.monotonic() - started < 2
 
     def test_stalled_upload_ends_at_the_deadline(self) -> None:
@@ -113,5 +135,5 @@ class TestNoAnswer:
 
         big = ImageFile("a.jpg", "image/jpeg", b"\0" * 30_000_000)
         slow = Scripted(read_slowly, reads_body=False)
-        with slow as server, pytest.raises(errors.NoAnswer, match="could not be sent"):
+        with slow as server, pytest.raises(errors.NoAnswer, match="did not answer in time"):
             client_of(server.url, timeout=0.2).import_faces("lst_1", [big], "the-key")

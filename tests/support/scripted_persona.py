@@ -30,12 +30,17 @@ class Scripted:
     """
 
     def __init__(
-        self, script: Script, *, reads_body: bool = True, tls: ssl.SSLContext | None = None
+        self,
+        script: Script,
+        *,
+        reads_head: bool = True,
+        reads_body: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.requests: list[bytes] = []
         self._over = threading.Event()
         self._script = script
-        self._reads_body = reads_body
+        self._reads_head, self._reads_body = reads_head, reads_body
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._tls = tls
         scheme = "https" if tls else "http"
@@ -62,7 +67,8 @@ class Scripted:
                     self._talk(connection)
 
     def _talk(self, connection: socket.socket) -> None:
-        self.requests.append(self._read(connection))
+        if self._reads_head:
+            self.requests.append(self._read(connection))
         self._script(connection, self._over)
 
     def _read(self, connection: socket.socket) -> bytes:
