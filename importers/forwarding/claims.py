@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from importers.forwarding.policy import LOST
+from importers.forwarding import policy, recording
 from importers.gateway import breaker, environments
 from importers.models import Batch
 from importers.models.clock import from_now
@@ -68,13 +68,25 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
         if batch is None:
             return None
         # A worker that died while sending may have reached Persona until now.
-        batch.sends.filter(ended_at=None).update(ended_at=Now(), settled_at=from_now(LOST))
+        batch.sends.filter(ended_at=None).update(
+            ended_at=Now(), settled_at=from_now(policy.LOST), worker_died=True
+        )
         if not key_lives(batch):
             batch.send_to_recovery()
+            return None
+        if batch.state == State.SENDING and workers_keep_dying(batch):
+            recording.step_taken(batch, policy.workers_died(), batch.finish_sending)
             return None
         if not batch.lend(owner, from_now(lease_time())):
             return None
         return Batch.objects.select_related("face_import__face_list").get(pk=batch.pk)
+
+
+def workers_keep_dying(batch: Batch) -> bool:
+    """Return True if the worker died in each of the latest sends under the batch's key."""
+    latest = batch.sends.filter(key=batch.key).order_by("-pk")
+    died = latest.values_list("worker_died", flat=True)[: policy.MOST_DEATHS]
+    return list(died) == [True] * policy.MOST_DEATHS
 
 
 def key_lives(batch: Batch) -> bool:

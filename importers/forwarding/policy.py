@@ -15,11 +15,13 @@ from importers.persona.responses import Importer
 State = Batch.State
 LONGEST_DELAY_SECONDS = 300
 MOST_TRIES = 3  # under one key, before Persona is searched
+MOST_DEATHS = 3  # of workers in a row, while they sent one batch
 MOST_DOUBTS = 10  # of one batch, while Persona accepts others
 FIRST_POLL = timedelta(seconds=2)
 # How long Persona may still create an importer after a send has ended: an application that has
 # answered is done, but one behind a lost connection or a gateway's error may still be at work.
 ANSWERED, LOST = timedelta(seconds=10), timedelta(seconds=60)
+_WORKERS_DIED = f"The last {MOST_DEATHS} workers that sent this batch stopped unexpectedly."
 NEVER_ARRIVED = (Problem.UNREACHABLE, Problem.KEY_REFUSED, Problem.RATE_LIMITED)
 
 
@@ -162,6 +164,12 @@ def _list_is_refused(problem: Problem, error: errors.Refused) -> Step:
     return Step(State.QUEUED, problem, error.sentence, new_key=True, holds_list=True)
 
 
+def workers_died() -> Step:
+    """Return the step after too many deaths of workers that sent this batch: recover it."""
+    died = errors.NoAnswer(f"{_WORKERS_DIED} We are checking whether it arrived.")
+    return _to_recover(Problem.WORKERS_DIED, died)
+
+
 def not_found_at_persona(before: Before, *, key_lives: bool, others_accepted: bool) -> Step:
     """Return the step after a recovery that found no importer.
 
@@ -172,6 +180,9 @@ def not_found_at_persona(before: Before, *, key_lives: bool, others_accepted: bo
         sentence = "Persona is still processing the same request. We will check again."
         delay = before.delay
         return Step(State.UNKNOWN, Problem.CONFLICT, sentence, delay, may_have_arrived=True)
+    if before.problem == Problem.WORKERS_DIED:
+        sentence = f"{_WORKERS_DIED} It is not at Persona. Retry it once you know why."
+        return Step(State.FAILED, Problem.WORKERS_DIED, sentence, new_key=True)
     if before.doubts >= MOST_DOUBTS and others_accepted:
         sentence = (
             f"Persona gave no clear answer to {before.doubts} attempts, while it accepted other "

@@ -132,6 +132,7 @@ def _end(attempt: Attempt, outcome: Outcome) -> None:
         ended_at=Now(),
         settled_at=from_now(step.settles_in) if step else Now(),
         may_have_arrived=step is None or (step.may_have_arrived and not step.never_arrived),
+        worker_died=False,  # it was only slow
     )
 
 

@@ -162,6 +162,7 @@ class Migration(migrations.Migration):
                             ("importer_gone", "Importer Gone"),
                             ("refused", "Refused"),
                             ("keeps_failing", "Keeps Failing"),
+                            ("workers_died", "Workers Died"),
                             ("key_reused", "Key Reused"),
                             ("seal_broken", "Seal Broken"),
                             ("image_missing", "Image Missing"),
@@ -466,6 +467,7 @@ class Migration(migrations.Migration):
                             ("importer_gone", "Importer Gone"),
                             ("refused", "Refused"),
                             ("keeps_failing", "Keeps Failing"),
+                            ("workers_died", "Workers Died"),
                             ("key_reused", "Key Reused"),
                             ("seal_broken", "Seal Broken"),
                             ("image_missing", "Image Missing"),
@@ -512,6 +514,10 @@ class Migration(migrations.Migration):
                     models.DateTimeField(help_text="no importer is created after this", null=True),
                 ),
                 ("may_have_arrived", models.BooleanField(default=True)),
+                (
+                    "worker_died",
+                    models.BooleanField(default=False, help_text="its worker has reported no end"),
+                ),
                 ("clock_ahead_least", models.DurationField(null=True)),
                 ("clock_ahead_most", models.DurationField(null=True)),
                 (

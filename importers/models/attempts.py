@@ -28,6 +28,7 @@ class Attempt(models.Model):
     # A connection may break while Persona is still creating the importer.
     settled_at = models.DateTimeField(null=True, help_text="no importer is created after this")
     may_have_arrived = models.BooleanField(default=True)
+    worker_died = models.BooleanField(default=False, help_text="its worker has reported no end")
     # How far Persona's clock was ahead then. It differs from now if either clock was set since.
     clock_ahead_least = models.DurationField(null=True)
     clock_ahead_most = models.DurationField(null=True)

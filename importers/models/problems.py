@@ -29,6 +29,7 @@ class Problem(models.TextChoices):
     # A batch that waits for a person.
     REFUSED = "refused"
     KEEPS_FAILING = "keeps_failing"
+    WORKERS_DIED = "workers_died"
     KEY_REUSED = "key_reused"
     SEAL_BROKEN = "seal_broken"
     IMAGE_MISSING = "image_missing"

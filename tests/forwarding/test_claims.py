@@ -89,6 +89,7 @@ def test_abandoned_send_may_have_arrived_until_the_next_claim(
     assert claimed
     assert (claimed.may_have_arrived, claimed.key) == (True, left.key)
     attempt.refresh_from_db()
+    assert attempt.worker_died
     assert attempt.ended_at
     assert attempt.settled_at
     assert datetime.now(UTC) - attempt.ended_at < timedelta(seconds=5)

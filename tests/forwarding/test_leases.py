@@ -172,6 +172,7 @@ class TestAnswerAfterTheLease:
         assert worker_actions() == ["batch.accepted"]
         (other,) = second_claims
         assert other
+        assert not batch.sends.get().worker_died, "it was only slow"
         assert not other.finish_sending(State.UNKNOWN)
         assert the_only(sent).state == State.IMPORTING
 

@@ -13,12 +13,11 @@ from django.core.management import call_command
 
 def hurry() -> None:
     breaker = import_module("importers.gateway.breaker")
-    claims, policy, recovery = (
-        import_module(f"importers.forwarding.{name}") for name in ("claims", "policy", "recovery")
+    policy, recovery = (
+        import_module(f"importers.forwarding.{name}") for name in ("policy", "recovery")
     )
     lost = timedelta(seconds=10)
     vars(policy).update(ANSWERED=timedelta(seconds=5), LOST=lost, LONGEST_DELAY_SECONDS=30)
-    vars(claims).update(LOST=lost)
     vars(recovery).update(AGAIN_AFTER=timedelta(seconds=1))
     vars(breaker).update(
         FIRST_WAIT_SECONDS=0.5, LONGEST_WAIT_SECONDS=6, ASK_AGAIN=timedelta(seconds=0.1)

@@ -10,8 +10,9 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from importers.audit import verification
-from importers.forwarding import recovery
-from importers.forwarding.claims import Leases
+from importers.audit.actors import Actor
+from importers.forwarding import control, policy, recovery
+from importers.forwarding.claims import Leases, claim
 from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
 from importers.models import Attempt, AuditEvent, Batch, Import
@@ -19,10 +20,12 @@ from tests.support.batches import (
     OWNER,
     Meanwhile,
     die_while_sending,
+    import_state,
     keys,
     lease_runs_out,
     sends,
     the_only,
+    worker_actions,
 )
 from tests.support.forwarding import forward, time_passes
 from tests.support.recovery import importer_requests, is_imported_once, recover
@@ -238,6 +241,74 @@ def test_batch_on_which_persona_keeps_failing_needs_a_person(
         assert send_next(Leases(OWNER))
     recover()
     assert the_only(sent).problem == problem
+
+
+class TestWorkersDied:
+    """A batch that kills each worker that sends it must not stop the others."""
+
+    def test_third_death_leaves_the_batch_to_recovery_and_sends_others(
+        self, persona: LocalPersona, make_import: Make
+    ) -> None:
+        sent = make_import()
+        for _ in range(policy.MOST_DEATHS):
+            die_while_sending(sent)
+        other = make_import(first_seed=10)
+        assert not send_next(Leases(OWNER))
+        batch = the_only(sent)
+        assert (batch.state, batch.problem) == (State.UNKNOWN, "workers_died")
+        assert batch.recover_first
+        assert (batch.lease_until, batch.lease_owner) == (None, "")
+        assert send_next(Leases(OWNER))
+        assert the_only(other).state == State.IMPORTING
+        assert len(sends(persona)) == 1
+
+    def test_missing_batch_needs_a_person_who_can_retry_it(
+        self, persona: LocalPersona, make_import: Make, actor: Actor
+    ) -> None:
+        sent = make_import()
+        for _ in range(policy.MOST_DEATHS):
+            left = die_while_sending(sent)
+        assert claim(OWNER) is None
+        time_passes()
+        recover()
+        batch = the_only(sent)
+        assert (batch.state, batch.problem) == (State.FAILED, "workers_died")
+        assert batch.problem_detail.endswith("It is not at Persona. Retry it once you know why.")
+        assert import_state(sent) == Import.State.NEEDS_ATTENTION
+        assert worker_actions()[:2] == ["batch.unknown", "batch.failed"]
+        assert sends(persona) == []
+        assert control.retry(sent, actor) == 1
+        die_while_sending(sent)
+        forward()
+        assert is_imported_once(persona, sent)
+        assert str(left.key) not in keys(persona)
+
+    def test_batch_that_arrived_is_adopted(self, persona: LocalPersona, make_import: Make) -> None:
+        persona.faults.inject("drop_made")
+        sent = make_import()
+        recover()
+        sent.batches.update(state=State.SENDING, lease_until=Now())
+        Attempt.objects.update(ended_at=None, settled_at=None)
+        for _ in range(policy.MOST_DEATHS - 1):
+            die_while_sending(sent)
+        assert claim(OWNER) is None
+        time_passes()
+        recover()
+        forward()
+        assert len(sends(persona)) == 1
+        assert is_imported_once(persona, sent)
+
+    def test_answer_between_the_deaths_starts_the_count_again(
+        self, persona: LocalPersona, make_import: Make
+    ) -> None:
+        sent = make_import()
+        for _ in range(policy.MOST_DEATHS - 1):
+            die_while_sending(sent)
+        persona.faults.inject("unavailable")
+        recover()
+        die_while_sending(sent)
+        recover()
+        assert the_only(sent).state == State.IMPORTING
 
 
 def test_batch_whose_send_was_refused_late_is_sent_again(
