@@ -1,9 +1,10 @@
 """A list that Persona refuses: it is held, and other lists are still sent."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models.functions import Now
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
@@ -90,6 +91,23 @@ def test_list_is_held_longer_after_each_refusal(
         assert face_list.held_until
         waits.append(round((face_list.held_until - datetime.now(UTC)).total_seconds()))
     assert waits == [10, 20, 40, 80, 160, 320, 600, 600]
+
+
+def test_list_refused_for_a_week_is_still_tried_every_ten_minutes(
+    persona: LocalPersona, make_import: Make, known_list: FaceList
+) -> None:
+    persona.faults.inject("not_found")
+    sent = make_import(known_list)
+    week = timedelta(days=7)
+    FaceList.objects.update(refusals=1_008, problem="Not found", problem_since=Now() - week)
+    assert send_next(Leases(OWNER))
+    known_list.refresh_from_db()
+    assert known_list.held_until
+    assert known_list.held_until - datetime.now(UTC) <= timedelta(minutes=10)
+    assert not send_next(Leases(OWNER)), "it waits"
+    time_passes()
+    forward()
+    assert the_only(sent).state == State.DONE
 
 
 def test_retry_releases_a_held_list_at_once(

@@ -84,6 +84,17 @@ class TestRenewal:
             leases.renew()
         assert Batch.objects.values().get() == before
 
+    def test_worker_of_the_same_name_has_its_own_leases(
+        self, make_import: Make, face_list: FaceList
+    ) -> None:
+        """A virtual machine may be cloned while a worker runs."""
+        make_import(face_list)
+        with Leases("mine").holding(claimed("mine")):
+            assert claim("mine") is None
+            lease_runs_out()
+            Leases("mine").renew()
+            assert claim("mine"), "the clone does not keep the lease alive"
+
     @pytest.mark.parametrize("state", [state for state in State if state != State.SENDING])
     def test_only_a_batch_being_sent_gets_a_lease(
         self, make_import: Make, face_list: FaceList, state: Batch.State

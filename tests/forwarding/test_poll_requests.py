@@ -149,7 +149,7 @@ def test_single_polls_wait_for_the_rate_budget(
 
 
 @pytest.mark.parametrize(
-    ("age_seconds", "pause_seconds"), [(0, 2), (15, 2), (100, 10), (590, 59), (3600, 60)]
+    ("age_seconds", "pause_seconds"), [(0, 2), (15, 2), (100, 10), (590, 59), (10 * 86_400, 60)]
 )
 def test_older_importers_are_polled_less_often(
     persona: LocalPersona, at_persona: Make, age_seconds: int, pause_seconds: int

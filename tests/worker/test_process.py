@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as project
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.db.models.functions import Now
 from pytest_django import Settings
 
@@ -176,26 +177,29 @@ class TestWithoutOptions:
 
 
 class TestStop:
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize(
+        "signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]]
+    )
     def test_signal_finishes_only_the_request_in_hand(
         self,
         persona: LocalPersona,
         hold: Hold,
         sent: Import,
         start: Start,
-        number: signal.Signals,
+        signals: list[signal.Signals],
     ) -> None:
         persona.faults.inject("slow", where=IMPORT)
         worker = start("--threads", "1")
         assert hold.received.wait(PATIENCE_SECONDS)
-        worker.send_signal(number)
-        with pytest.raises(subprocess.TimeoutExpired):
-            worker.wait(0.5)
+        for number in signals:
+            worker.send_signal(number)
+            with pytest.raises(subprocess.TimeoutExpired):
+                worker.wait(0.5)
         assert State.SENDING in states_of(sent)
         hold.release.set()
         log = output_of(worker)
         assert worker.returncode == 0
-        assert f"received {number.name}" in log
+        assert log.count(f"received {signals[0].name}") == len(signals)
         assert "the worker ends with 3 batches unfinished" in log
         assert sorted(states_of(sent)) == [State.IMPORTING, State.QUEUED, State.QUEUED]
         (entry,) = persona.ledger()
@@ -274,6 +278,31 @@ class TestKill:
         first, *others = states_of(sent)
         assert first == State.SENDING
         assert others.count(State.IMPORTING) == 1
+
+
+class TestFreeze:
+    def test_worker_frozen_beyond_its_lease_changes_nothing_afterwards(
+        self, persona: LocalPersona, hold: Hold, sent: Import, start: Start
+    ) -> None:
+        """Another worker takes over, and then the first one gets its answer."""
+        persona.faults.inject("slow", where=IMPORT)
+        frozen = start("--threads", "1")
+        assert hold.received.wait(PATIENCE_SECONDS)
+        with transaction.atomic():  # so that the worker does not hold SQLite's only write lock
+            Batch.objects.filter(state=State.SENDING).update(lease_until=Now())
+            frozen.send_signal(signal.SIGSTOP)
+        hold.release.set()
+        other = start("--drain")
+        assert exit_code(other) == 0
+        before = list(sent.batches.values())
+        assert {row["state"] for row in before} == {State.DONE}
+        frozen.send_signal(signal.SIGCONT)
+        frozen.send_signal(signal.SIGTERM)
+        assert exit_code(frozen) == 0
+        assert list(sent.batches.values()) == before
+        assert every_image_is_there_once(persona, sent)
+        assert len(persona.ledger()) == 3
+        assert list(verification.find_breaks()) == []
 
 
 class TestBrokenThread:
