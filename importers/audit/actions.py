@@ -30,6 +30,7 @@ class Action(StrEnum):
     FACE_VIEWED = "face.viewed"
 
     BATCH_QUEUED = "batch.queued"
+    BATCH_SENDING = "batch.sending"
     BATCH_IN_DOUBT = "batch.unknown"
     BATCH_ACCEPTED = "batch.accepted"
     BATCH_DONE = "batch.done"

@@ -1,7 +1,7 @@
 """Sending: claim a batch, check its seal and its bytes, send it and record the outcome.
 
-No transaction is open while Persona is called. Before a request leaves, its attempt is written:
-if the worker dies, the row shows that the batch may have arrived.
+No transaction is open while Persona is called. Before a request leaves, its attempt and its audit
+row are written: if the worker dies, they show that the batch may have arrived.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,9 @@ from functools import partial
 from django.db import transaction
 from django.db.models.functions import Now
 
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import WORKER
 from importers.consent.seal import SealBroken
 from importers.forwarding import policy, recording, sealed_files
 from importers.forwarding.claims import Leases, claim, key_lives
@@ -90,12 +93,14 @@ def _begin(batch: Batch, exchange: Exchange) -> Attempt | None:
         gateway = rate_limit.begin(exchange)
         if gateway is None or not key_lives(batch) or not batch.begin_sending():
             return None
-        return Attempt.objects.create(
+        attempt = Attempt.objects.create(
             batch=batch,
             key=batch.key,
             clock_ahead_least=gateway.clock_ahead_least,
             clock_ahead_most=gateway.clock_ahead_most,
         )
+        trail.append(WORKER, Action.BATCH_SENDING, batch, key=str(batch.key))
+        return attempt
 
 
 def _import(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,8 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import Actor
 from importers.forwarding import policy, sending
 from importers.forwarding.claims import Leases, claim, lease_time
 from importers.forwarding.sending import send_next
@@ -19,7 +22,7 @@ from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
 from importers.models import Attempt, Batch, Environment, FaceList, Import
 from importers.worker import jobs
-from tests.support.batches import OWNER, die_while_sending, keys, lease_runs_out, the_only
+from tests.support.batches import OWNER, die_while_sending, keys, lease_runs_out, sends, the_only
 from tests.support.forwarding import forward
 from tests.support.recovery import recover
 from tests.support.threads import at_once
@@ -252,12 +255,17 @@ class TestOneTransaction:
         known_list: FaceList,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        def die(*args: object, **kwargs: object) -> None:
-            raise OperationalError
+        append = trail.append
+
+        def die(actor: Actor, action: Action, *args: Any, **details: Any) -> None:
+            if action != Action.BATCH_SENDING:
+                raise OperationalError
+            append(actor, action, *args, **details)
 
         sent = make_import(known_list)
         persona.faults.inject("unprocessable")
         monkeypatch.setattr(trail, "append", die)
         with pytest.raises(OperationalError):
             sending.send_next(Leases("dying"))
+        assert len(sends(persona)) == 1
         assert sent.batches.get().state == Batch.State.SENDING

@@ -10,8 +10,8 @@ from django.db import OperationalError
 from django.db.models import F
 from django.db.models.functions import Now
 
-from importers.audit import trail
 from importers.consent import seal
+from importers.forwarding import recording
 from importers.forwarding.claims import Leases, claim, lease_time
 from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
@@ -62,11 +62,12 @@ class TestRenewal:
         """The outage comes while Persona has the request."""
         sent = make_import(known_list)
         with monkeypatch.context() as outage:
-            outage.setattr(trail, "append", database_outage)
+            outage.setattr(recording, "importer_found", database_outage)
             leases = Leases("mine")
             with pytest.raises(OperationalError):
                 send_next(leases)
         assert the_only(sent).state == State.SENDING
+        assert len(persona.ledger()) == 1
         lease_runs_out()
         leases.renew()
         assert send_next(Leases("another"))
@@ -156,7 +157,7 @@ class TestAnswerAfterTheLease:
         batch = the_only(sent)
         assert (batch.state, batch.lease_owner, batch.fence) == (State.SENDING, "another", 2)
         assert (batch.importer_id, batch.problem) == ("", "")
-        assert worker_actions() == []
+        assert worker_actions() == ["batch.sending"]
         interrupted_list.refresh_from_db()
         assert (interrupted_list.problem, interrupted_list.held_until) == ("", None)
 
@@ -180,7 +181,7 @@ class TestAnswerAfterTheLease:
         batch = the_only(sent)
         assert (batch.state, batch.lease_owner) == (State.IMPORTING, "")
         assert batch.importer_id == interrupted.ledger()[0].importer_id
-        assert worker_actions() == ["batch.accepted"]
+        assert worker_actions() == ["batch.sending", "batch.accepted"]
         (other,) = second_claims
         assert other
         assert not batch.sends.get().worker_died, "it was only slow"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import DatabaseError
 from pytest_django import Settings
 
 from importers.audit import verification
@@ -23,10 +24,13 @@ from tests.support.batches import (
     Meanwhile,
     die_while_sending,
     keys,
+    lease_runs_out,
+    sends,
     stored_path,
     the_only,
     worker_actions,
 )
+from tests.support.broken_database import database_fails_at
 from tests.support.files import incoming
 from tests.support.forwarding import forward, time_passes
 from tests.support.pictures import draw
@@ -98,11 +102,33 @@ def test_sending_is_in_the_audit_trail(
 ) -> None:
     batch = the_only(make_import(known_list))
     forward()
-    assert worker_actions() == ["batch.accepted", "batch.done", "import.completed"]
+    assert worker_actions() == [
+        *("batch.sending", "batch.accepted", "batch.done", "import.completed")
+    ]
+    sending = AuditEvent.objects.get(action="batch.sending")
+    assert (sending.object_id, sending.details) == (str(batch.pk), {"key": keys(persona)[0]})
     accepted = AuditEvent.objects.get(action="batch.accepted")
     assert accepted.object_id == str(batch.pk)
     assert accepted.details == {"importer": persona.ledger()[0].importer_id}
     assert list(verification.find_breaks()) == []
+
+
+def test_nothing_is_sent_while_the_audit_trail_cannot_be_written(
+    persona: LocalPersona, make_import: Make, known_list: FaceList
+) -> None:
+    sent = make_import(known_list)
+    with (
+        database_fails_at('INSERT INTO "importers_auditevent"'),
+        pytest.raises(DatabaseError, match="no room"),
+    ):
+        send_next(Leases(OWNER))
+    assert sends(persona) == []
+    batch = the_only(sent)
+    assert (batch.may_have_arrived, batch.sends.count()) == (False, 0)
+    lease_runs_out()
+    forward()
+    assert the_only(sent).state == State.DONE
+    assert len(persona.ledger()) == 1
 
 
 def test_refused_batch_shows_personas_words(

@@ -1,12 +1,10 @@
 """Submitting a draft: the preview, and the cut into batches, all of it or none."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
@@ -15,6 +13,7 @@ from importers.forwarding import submission
 from importers.intake import files
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
 from tests.support.attestations import ANSWERS, submit
+from tests.support.broken_database import database_fails_at
 from tests.support.files import incoming
 from tests.support.pictures import draw
 
@@ -165,16 +164,3 @@ class TestRefusedSubmit:
         stored = [path for path in media.rglob("*") if path.is_file()]
         assert len(stored) == 2 * 3, "three images and their thumbnails"
         assert submit(draft, actor).state == Import.State.FORWARDING
-
-
-@contextmanager
-def database_fails_at(step: str) -> Iterator[None]:
-    """Let the database fail at this step, as it does when the disk is full."""
-
-    def wrapper(execute: Callable[..., Any], sql: str, *others: Any) -> Any:
-        if sql.startswith(step):
-            raise DatabaseError("no room")
-        return execute(sql, *others)
-
-    with connection.execute_wrapper(wrapper):
-        yield

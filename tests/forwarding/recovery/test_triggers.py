@@ -101,9 +101,12 @@ class TestRepeatedServerError:
         events = AuditEvent.objects.filter(actor_name="worker").order_by("pk")
         assert {event.object_id for event in events} == {str(batch.pk)}
         assert [(event.action, event.details.get("problem")) for event in events] == [
+            ("batch.sending", None),
             ("batch.unknown", "server_trouble"),
+            ("batch.sending", None),
             ("batch.unknown", "server_trouble"),
             ("batch.queued", "not_arrived"),
+            ("batch.sending", None),
             ("batch.accepted", None),
         ]
         assert list(verification.find_breaks()) == []
