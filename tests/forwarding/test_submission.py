@@ -16,6 +16,7 @@ from tests.support.attestations import ANSWERS, submit
 from tests.support.broken_database import database_fails_at
 from tests.support.files import incoming
 from tests.support.pictures import draw
+from tests.support.threads import at_once
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -164,3 +165,22 @@ class TestRefusedSubmit:
         stored = [path for path in media.rglob("*") if path.is_file()]
         assert len(stored) == 2 * 3, "three images and their thumbnails"
         assert submit(draft, actor).state == Import.State.FORWARDING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_two_signatures_at_once_is_kept(
+    make_draft: Make, face_list: FaceList, actor: Actor
+) -> None:
+    """Two web processes receive them."""
+    draft = make_draft(face_list)
+
+    def sign(_: str) -> str:
+        try:
+            submit(Import.objects.get(pk=draft.pk), actor)
+        except attestation.AlreadySealed:
+            return "refused"
+        return "sealed"
+
+    assert sorted(at_once(4, sign)) == ["refused"] * 3 + ["sealed"]
+    assert draft.batches.count() == 1
+    assert AuditEvent.objects.filter(action="import.sent").count() == 1
