@@ -37,7 +37,7 @@ DATABASES = ["sqlite", "postgresql"] if SOAK else ["sqlite"]
 MOST_LEFT_TO_PEOPLE = 0.05  # of the mixed storms
 PATIENCE_SECONDS, CHECK_EVERY_SECONDS = 600, 0.02
 SENT_IMAGES = """
-    SELECT importer_id, importer_among, sha256
+    SELECT importer_id, CAST(importer_among AS TEXT), sha256
     FROM importers_image JOIN importers_batch ON importers_batch.id = batch_id
     WHERE importers_batch.state = 'done'
 """
