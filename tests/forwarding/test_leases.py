@@ -232,7 +232,7 @@ class TestAnswerAfterTheLease:
         send_next(Leases("a late worker"))
         batch = the_only(sent)
         assert {name: getattr(batch, name) for name in moved_on} == moved_on
-        assert worker_actions() == []
+        assert worker_actions() == ["batch.sending"]
 
     def test_next_worker_gets_the_late_importer(
         self,
