@@ -15,6 +15,7 @@ from importers.persona.responses import Importer
 State = Batch.State
 LONGEST_DELAY_SECONDS = 300
 MOST_TRIES = 3  # under one key, before Persona is searched
+MOST_TRIES_IF_AMBIGUOUS = 6  # under one key, before a person is asked
 MOST_DEATHS = 3  # of workers in a row, while they sent one batch
 MOST_DOUBTS = 10  # of one batch, while Persona accepts others
 FIRST_POLL = timedelta(seconds=2)
@@ -192,6 +193,21 @@ def not_found_at_persona(before: Before, *, key_lives: bool, others_accepted: bo
     sentence = "Persona has no import that could be this batch. It is sent again under a new key."
     # Others come first, in case it is this batch on which Persona fails.
     return Step(State.QUEUED, Problem.NOT_ARRIVED, sentence, before.delay, new_key=True)
+
+
+def same_key_may_tell(before: Before, *, key_lives: bool) -> bool:
+    """Return True if sending an ambiguous batch again under its key may show that it arrived.
+
+    Persona replays an importer that it made. Of its own 5xx it only replays that.
+    """
+    is_open = before.problem in (Problem.NO_ANSWER, Problem.GATEWAY_TROUBLE, Problem.CONFLICT)
+    return key_lives and is_open and before.tries < MOST_TRIES_IF_AMBIGUOUS
+
+
+def ask_again(before: Before) -> Step:
+    """Return the step after a recovery that leaves it to the same key."""
+    sentence = "Persona's answer was lost. The batch is sent again under the same key."
+    return Step(State.UNKNOWN, before.problem, sentence, before.delay, may_have_arrived=True)
 
 
 def ambiguous(before: Before, *, all_read: bool) -> Step:

@@ -207,10 +207,23 @@ def _counts_add_up(gateway: Gateway) -> bool:
 def _apply(asked: list[Question], verdicts: dict[int, Verdict], read: Read) -> None:
     """Record every verdict at once, so that a group of batches stays a group."""
     completion.lock(question.batch.pk for question in asked)
-    for question in asked:
-        batch = question.batch
-        if batch.state == State.UNKNOWN:  # a failed one waits for its person
-            _apply_one(question, verdicts[batch.pk], read)
+    waiting = [one for one in asked if one.batch.state == State.UNKNOWN]  # not for a person
+    unclear = [one for one in waiting if isinstance(verdicts[one.batch.pk], Ambiguous)]
+    if _ask_again(unclear):  # what they tell may make the others clear
+        waiting = [one for one in waiting if one not in unclear]
+    for question in waiting:
+        _apply_one(question, verdicts[question.batch.pk], read)
+
+
+def _ask_again(unclear: list[Question]) -> bool:
+    """Send ambiguous batches again under their keys, where that may tell. Return False if none."""
+    asked = False
+    for batch in (question.batch for question in unclear):
+        before = Before.of(batch)
+        if policy.same_key_may_tell(before, key_lives=key_lives(batch)):
+            recording.step_taken(batch, policy.ask_again(before), batch.resolve)
+            asked = True
+    return asked
 
 
 def _apply_one(question: Question, verdict: Verdict, read: Read) -> None:

@@ -33,7 +33,9 @@ def sent(
     for fault in ("drop_made", "drop_unmade"):
         persona.faults.inject(fault)
         assert send_next(Leases(OWNER))
-        sent.batches.filter(state=State.UNKNOWN).update(recover_first=True)
+        sent.batches.filter(state=State.UNKNOWN).update(
+            recover_first=True, problem="server_trouble"
+        )
         Gateway.objects.update(**breaker.CLOSED)
     time_passes()
     assert recovery.recover()

@@ -45,7 +45,8 @@ def in_doubt(persona: LocalPersona, make_import: Make) -> Make:
         sent = make_import(first_seed=first_seed)
         persona.faults.inject("drop_made" if made else "drop_unmade")
         assert send_next(Leases(OWNER))
-        sent.batches.update(recover_first=True)
+        # As after a 5xx of Persona's own, of which the same key tells nothing more.
+        sent.batches.update(recover_first=True, problem="server_trouble")
         # Open, it would let no other batch go before this one is clear.
         Gateway.objects.update(**breaker.CLOSED)
         time_passes()

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 from django.db.models.functions import Now
+from pytest_django import Settings
 
 from importers.audit.actors import Actor
 from importers.forwarding import control, recovery
@@ -13,7 +14,7 @@ from importers.local_persona import LocalPersona
 from importers.models import Attempt, Batch, Import
 from tests.support.batches import die_while_sending, keys, sends, the_only
 from tests.support.forwarding import Clock, forward, time_passes
-from tests.support.recovery import importer_requests, is_imported_once, recover
+from tests.support.recovery import ImportByOthers, importer_requests, is_imported_once, recover
 
 Make = Callable[..., Import]
 State = Batch.State
@@ -90,6 +91,56 @@ def test_batch_that_is_recovered_after_its_group_shares_its_alternatives(
     assert sorted(the_only(failed).importer_among) == made
 
 
+class TestSameKeyAgain:
+    """An ambiguous batch is sent again under its key, as long as that may tell."""
+
+    @pytest.mark.parametrize("problem", ["no_answer", "gateway_trouble", "conflict"])
+    def test_replay_shows_that_the_batch_arrived(
+        self, persona: LocalPersona, in_doubt: Make, import_by_others: ImportByOthers, problem: str
+    ) -> None:
+        sent = in_doubt(made=True)
+        import_by_others()
+        sent.batches.update(problem=problem)
+        recover()
+        batch = the_only(sent)
+        assert (batch.state, batch.problem) == (State.UNKNOWN, problem)
+        assert not batch.recover_first
+        forward()
+        assert is_imported_once(persona, sent)
+        assert len(set(keys(persona))) == 2, "one is the others'"
+
+    def test_other_batches_wait_for_what_it_tells(
+        self, persona: LocalPersona, in_doubt: Make
+    ) -> None:
+        made, missing = in_doubt(made=True), in_doubt(made=False, first_seed=10)
+        made.batches.update(problem="no_answer")
+        recover()
+        assert (the_only(missing).state, the_only(missing).recover_first) == (State.UNKNOWN, True)
+        forward()
+        assert [is_imported_once(persona, sent) for sent in (made, missing)] == [True, True]
+
+    @pytest.mark.parametrize("reason", ["six tries", "expired key"])
+    def test_person_is_asked_when_the_key_tells_nothing_more(
+        self,
+        in_doubt: Make,
+        import_by_others: ImportByOthers,
+        settings: Settings,
+        reason: str,
+    ) -> None:
+        sent = in_doubt(made=True)
+        import_by_others()
+        sent.batches.update(problem="no_answer")
+        if reason == "expired key":
+            settings.PERSONA_KEY_LIFE_HOURS = 0
+        else:
+            for _ in range(5):
+                now = Now()
+                key = the_only(sent).key
+                Attempt.objects.create(batch=the_only(sent), key=key, ended_at=now, settled_at=now)
+        recover()
+        assert the_only(sent).problem == "ambiguous"
+
+
 @pytest.mark.parametrize("state", ["in flight", "to be sent again", "settling"])
 def test_recovery_waits_for_a_batch_that_could_own_the_importer(
     persona: LocalPersona, in_doubt: Make, make_import: Make, state: str
@@ -107,7 +158,7 @@ def test_recovery_waits_for_a_batch_that_could_own_the_importer(
     batch = the_only(sent)
     assert (batch.state, batch.recover_first) == (State.UNKNOWN, True)
     assert batch.problem_detail == "Checking with Persona."
-    assert batch.problem == "no_answer"
+    assert batch.problem == "server_trouble"
     assert importer_requests(persona) == 0
     assert not recovery.recover(), "the next search is not due"
 

@@ -131,7 +131,7 @@ def test_failed_recovery_is_repeated(persona: LocalPersona, in_doubt: Make, faul
     persona.faults.inject(fault, where=INDEX)
     recover()
     batch = the_only(sent)
-    assert (batch.state, batch.problem) == (State.UNKNOWN, "no_answer")
+    assert (batch.state, batch.problem) == (State.UNKNOWN, "server_trouble")
     assert (batch.recover_first, batch.may_have_arrived) == (True, True)
     assert batch.idempotency_key == key
     forward()
