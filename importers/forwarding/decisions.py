@@ -90,7 +90,7 @@ def undo(batch: Batch, actor: Actor) -> None:
         lock([batch.pk])
         undone = (
             Batch.objects.filter(pk=batch.pk)
-            .undecidable()
+            .undoable()
             .update(
                 state=step.state,
                 problem=step.problem,

@@ -109,7 +109,7 @@ def _questions(environment: str) -> list[Question]:
 
 
 def _apart(gateway: Gateway) -> timedelta:
-    """Return how far apart two sends must be to be told apart by Persona's clock."""
+    """Return how far apart two sends must be for Persona's clock to distinguish them."""
     least, most = gateway.clock_ahead
     return most - least + 2 * CLOCK_MARGIN
 

@@ -63,7 +63,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         """Not being sent, not ended, and certainly not at Persona."""
         return self.filter(state__in=Batch.CANCELABLE, may_have_arrived=False)
 
-    def undecidable(self) -> Self:
+    def undoable(self) -> Self:
         """Decided by a person, and the decision has not taken effect."""
         waiting = (Batch.State.QUEUED, Batch.State.IMPORTING)
         return self.filter(state__in=waiting, decided_at__isnull=False)

@@ -1,4 +1,4 @@
-"""Files that our processes create are for their own account, whatever umask they start with."""
+"""Only our own account may read the files that our processes create, under any umask."""
 
 import os
 import subprocess

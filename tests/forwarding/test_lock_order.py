@@ -66,7 +66,7 @@ def failures(*works: Work) -> list[BaseException]:
     def run(work: Work) -> None:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+        except Exception as error:  # noqa: BLE001 - any error fails the test
             failed.append(error)
         finally:
             connection.close()

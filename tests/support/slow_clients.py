@@ -29,7 +29,7 @@ def connections(
         opened = []
         for _ in range(count):
             connection = socket.socket()
-            # As from far away: the kernel takes no large answer for it unless told to.
+            # As over a long distance: by default the kernel takes no large answer for it.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
             connection.settimeout(10)
