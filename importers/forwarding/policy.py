@@ -99,17 +99,17 @@ def after(error: errors.PersonaError, before: Before) -> Step:
         case errors.NotConnected():
             return _gateway_is_down(Problem.UNREACHABLE, error, before)
         case errors.NoAnswer() | errors.ServerTrouble(status=408):
-            return _ask_again(Problem.NO_ANSWER, error, before)
+            return _try_key_again(Problem.NO_ANSWER, error, before)
         # Persona stores its own 5xx and replays it under the same key, so one more try is enough.
         # A gateway's 5xx has no request ID and is not stored, so the same key may still tell.
         case errors.ServerTrouble() | errors.Unreadable() if error.request_id:
             if before.problem == Problem.SERVER_TROUBLE:
-                return _to_recover(Problem.SERVER_TROUBLE, error)
-            return _in_doubt(Problem.SERVER_TROUBLE, error)
+                return _to_recover(Problem.SERVER_TROUBLE, error.sentence)
+            return _in_doubt(Problem.SERVER_TROUBLE, error.sentence)
         case errors.ServerTrouble() | errors.Unreadable():
-            return _ask_again(Problem.GATEWAY_TROUBLE, error, before)
+            return _try_key_again(Problem.GATEWAY_TROUBLE, error, before)
         case errors.Conflict():
-            return _to_recover(Problem.CONFLICT, error)
+            return _to_recover(Problem.CONFLICT, error.sentence)
         case errors.KeyRefused():
             return _gateway_is_down(Problem.KEY_REFUSED, error, before)
         case errors.RateLimited():
@@ -118,7 +118,8 @@ def after(error: errors.PersonaError, before: Before) -> Step:
         case errors.Refused() if error.request_id or not before.may_have_arrived:
             return _refused(error, before)
         case _:  # a refusal by a proxy, or an unknown error
-            return replace(_in_doubt(Problem.NO_CLEAR_ANSWER, error), delay=before.delay)
+            step = _in_doubt(Problem.NO_CLEAR_ANSWER, error.sentence)
+            return replace(step, delay=before.delay)
 
 
 def _gateway_is_down(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
@@ -127,23 +128,23 @@ def _gateway_is_down(problem: Problem, error: errors.PersonaError, before: Befor
     return Step(before.waiting, problem, error.sentence, may_have_arrived=arrived)
 
 
-def _ask_again(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
+def _try_key_again(problem: Problem, error: errors.PersonaError, before: Before) -> Step:
     """The same key may still tell whether it arrived, but one batch must not stop all others."""
     enough = before.tries + 1 >= MOST_TRIES
-    return _to_recover(problem, error) if enough else _in_doubt(problem, error)
+    return (_to_recover if enough else _in_doubt)(problem, error.sentence)
 
 
-def _in_doubt(problem: Problem, error: errors.PersonaError) -> Step:
+def _in_doubt(problem: Problem, sentence: str) -> Step:
     """It may have arrived: send the same bytes under the same key. The breaker decides when."""
-    return Step(State.UNKNOWN, problem, error.sentence, may_have_arrived=True)
+    return Step(State.UNKNOWN, problem, sentence, may_have_arrived=True)
 
 
-def _to_recover(problem: Problem, error: errors.PersonaError) -> Step:
+def _to_recover(problem: Problem, sentence: str) -> Step:
     """It may have arrived, and the same key cannot tell: recovery finds out.
 
     Recovery waits until Persona must have created the importer, if it ever does.
     """
-    step = replace(_in_doubt(problem, error), recover_first=True)
+    step = replace(_in_doubt(problem, sentence), recover_first=True)
     return replace(step, delay=step.settles_in)
 
 
@@ -167,8 +168,8 @@ def _list_is_refused(problem: Problem, error: errors.Refused) -> Step:
 
 def workers_died() -> Step:
     """Return the step after too many deaths of workers that sent this batch: recover it."""
-    died = errors.NoAnswer(f"{_WORKERS_DIED} We are checking whether it arrived.")
-    return _to_recover(Problem.WORKERS_DIED, died)
+    sentence = f"{_WORKERS_DIED} We are checking whether it arrived."
+    return _to_recover(Problem.WORKERS_DIED, sentence)
 
 
 def not_found_at_persona(before: Before, *, key_lives: bool, others_accepted: bool) -> Step:
@@ -232,9 +233,14 @@ def unreadable(sentence: str, before: Before, *, missing: bool) -> Step:
     if missing:
         return Step(State.FAILED, Problem.IMAGE_MISSING, sentence, may_have_arrived=arrived)
     problem, delay = Problem.STORAGE_UNREADABLE, before.delay
-    if arrived:  # sending again cannot tell now, so recovery finds out
-        return Step(State.UNKNOWN, problem, sentence, delay, True, recover_first=True)
-    return Step(before.waiting, problem, sentence, delay, may_have_arrived=arrived)
+    return Step(
+        before.waiting,
+        problem,
+        sentence,
+        delay,
+        may_have_arrived=arrived,
+        recover_first=arrived,  # sending again cannot tell now, so recovery finds out
+    )
 
 
 def seal_is_broken(sentence: str, before: Before) -> Step:

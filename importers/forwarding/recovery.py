@@ -255,9 +255,11 @@ def _group_of(importer: Importer) -> list[str]:
 
 
 def _others_accepted(question: Question) -> bool:
+    if not question.sends:
+        return False
     environment = question.batch.face_import.face_list.environment
     others = Batch.objects.of_environment(environment).exclude(pk=question.batch.pk)
-    return any(others.filter(accepted_at__gt=send.began_at).exists() for send in question.sends[:1])
+    return others.filter(accepted_at__gt=question.sends[0].began_at).exists()
 
 
 def _candidate(importer: Importer) -> dict[str, object]:

@@ -59,21 +59,22 @@ def wait(gateway: Gateway, now: datetime) -> timedelta:
 
 def note(outcome: client.Exchange, exchange: Exchange) -> None:
     """Open or close the breaker according to the outcome of a request."""
+    is_send = outcome.method == "POST"
     match outcome.error:
         case errors.KeyRefused() if _concerns_lists_only(outcome):
             return
         case errors.ServerTrouble() | errors.Unreadable() if _concerns_one_importer(outcome):
             return
-        case errors.KeyRefused():
-            _open(exchange, outcome, Problem.KEY_REFUSED)
-        case errors.RateLimited():
-            _open(exchange, outcome, Problem.RATE_LIMITED)
-        case errors.NoAnswer():
-            _open(exchange, outcome, Problem.UNREACHABLE)
-        case errors.ServerTrouble() | errors.Unreadable():
-            _open(exchange, outcome, Problem.SERVER_TROUBLE)
+        case errors.KeyRefused() as error:
+            _open(exchange, Problem.KEY_REFUSED, error, is_send=is_send)
+        case errors.RateLimited() as error:
+            _open(exchange, Problem.RATE_LIMITED, error, is_send=is_send)
+        case errors.NoAnswer() as error:
+            _open(exchange, Problem.UNREACHABLE, error, is_send=is_send)
+        case errors.ServerTrouble() | errors.Unreadable() as error:
+            _open(exchange, Problem.SERVER_TROUBLE, error, is_send=is_send)
         case _:  # any other answer, even a refusal, shows that Persona works
-            _close(exchange, outcome)
+            _close(exchange, is_send=is_send)
 
 
 def try_now() -> None:
@@ -92,20 +93,16 @@ def _concerns_one_importer(outcome: client.Exchange) -> bool:
     return outcome.path.startswith("/importers/")
 
 
-def _is_send(outcome: client.Exchange) -> bool:
-    return outcome.method == "POST"
-
-
-def _open(exchange: Exchange, outcome: client.Exchange, problem: Problem) -> None:
-    error, rows = outcome.error, Gateway.objects.filter(environment=exchange.environment)
-    if error is None:
-        raise ValueError("Only an error opens the breaker.")
+def _open(
+    exchange: Exchange, problem: Problem, error: errors.PersonaError, *, is_send: bool
+) -> None:
+    rows = Gateway.objects.filter(environment=exchange.environment)
     gateway = rows.get()
     rows.update(
         problem=problem,
         problem_detail=error.words,
         problem_since=Coalesce(F("problem_since"), Now()),
-        **{"sends_fail" if _is_send(outcome) else "reads_fail": True},
+        **{"sends_fail" if is_send else "reads_fail": True},
     )
     if isinstance(error, errors.RateLimited) and error.wait_seconds is not None:
         seconds: float = error.wait_seconds
@@ -116,7 +113,7 @@ def _open(exchange: Exchange, outcome: client.Exchange, problem: Problem) -> Non
     rows.update(failures=F("failures") + 1, retry_at=from_now(timedelta(seconds=seconds)))
 
 
-def _close(exchange: Exchange, outcome: client.Exchange) -> None:
+def _close(exchange: Exchange, *, is_send: bool) -> None:
     """Close the breaker after an answered trial.
 
     If sends had failed, an answered read allows only reads again, and while a batch is in doubt,
@@ -126,7 +123,7 @@ def _close(exchange: Exchange, outcome: client.Exchange) -> None:
     if not tried.exists():  # nearly always, for the breaker is closed
         return
     batches = Batch.objects.of_environment(exchange.environment).exclude(exchanges=exchange)
-    if not _is_send(outcome) or batches.in_doubt().exists():
+    if not is_send or batches.in_doubt().exists():
         opened = tried.filter(sends_fail=True)
         opened.update(reads_fail=False, retry_at=None, trial=None, failures=0)
     tried.update(**CLOSED)
