@@ -106,11 +106,13 @@ def calm(persona: LocalPersona) -> None:
     """The storm lasts until every batch has ended."""
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_mixed_storms_end_without_a_person(
-    request: pytest.FixtureRequest, tmp_path: Path, database: str
-) -> None:
-    server = request.getfixturevalue("postgresql_url") if database == "postgresql" else ""
+@pytest.fixture(params=DATABASES)
+def server(request: pytest.FixtureRequest) -> str:
+    """The address of PostgreSQL, or "" for SQLite."""
+    return request.getfixturevalue("postgresql_url") if request.param == "postgresql" else ""
+
+
+def test_mixed_storms_end_without_a_person(tmp_path: Path, server: str) -> None:
     left = []
     for seed in SEEDS:
         (folder := tmp_path / str(seed)).mkdir()
@@ -122,11 +124,7 @@ def test_mixed_storms_end_without_a_person(
 
 
 @pytest.mark.skipif(not SOAK, reason="The soak waits through outages; a mixed storm is shorter")
-@pytest.mark.parametrize("database", DATABASES)
-def test_outage_leaves_at_most_what_was_in_flight_to_a_person(
-    request: pytest.FixtureRequest, tmp_path: Path, database: str
-) -> None:
-    server = request.getfixturevalue("postgresql_url") if database == "postgresql" else ""
+def test_outage_leaves_at_most_what_was_in_flight_to_a_person(tmp_path: Path, server: str) -> None:
     left = []
     for seed in SEEDS:
         (folder := tmp_path / str(seed)).mkdir()
