@@ -67,10 +67,11 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
         batch = due.first()
         if batch is None:
             return None
-        # A worker that died while sending may have reached Persona until now.
-        batch.sends.filter(ended_at=None).update(
-            ended_at=Now(), settled_at=from_now(policy.LOST), worker_died=True
-        )
+        if batch.state == State.SENDING:
+            # A worker that died while sending may have reached Persona until now.
+            batch.sends.filter(ended_at=None).update(
+                ended_at=Now(), settled_at=from_now(policy.LOST), worker_died=True
+            )
         if not key_lives(batch):
             batch.send_to_recovery()
             return None
