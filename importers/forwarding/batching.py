@@ -29,8 +29,8 @@ def sizes(byte_sizes: Iterable[int]) -> list[int]:
 def _most(number: int) -> int:
     """Return how many images the batch of that number may have, counted from 0.
 
-    Batches sent side by side differ in size, so that Persona's counts tell their importers apart
-    if both answers are lost (`elimination`). It costs 2 % of the requests.
+    Neighbours differ in size, so that a worker can choose one unlike those under way (`claims`).
+    It costs 2 % of the requests.
     """
     most = settings.BATCH_MAX_IMAGES
     return most - number % 3 if most >= SMALLEST_TO_VARY else most

@@ -11,11 +11,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from importers.forwarding import policy, recording
 from importers.gateway import breaker, environments
 from importers.models import Batch
+from importers.models.batches import BatchQuerySet
 from importers.models.clock import from_now
 
 State = Batch.State
@@ -58,7 +60,7 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
     """
     with transaction.atomic():
         batches = Batch.objects.of_environment(environments.current())
-        due = batches.due()
+        due = _in_order(batches)
         if trial and batches.in_doubt().exists():
             due = due.filter(may_have_arrived=True)
         # SQLite has no row locks and needs none: this transaction holds its only write lock.
@@ -81,6 +83,17 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
         if not batch.lend(owner, from_now(lease_time())):
             return None
         return Batch.objects.select_related("face_import__face_list").get(pk=batch.pk)
+
+
+def _in_order(batches: BatchQuerySet) -> BatchQuerySet:
+    """Return the batches that are due: first those in doubt, then those of another size.
+
+    If the answers to batches under way at the same time are lost, Persona's counts can tell whose
+    importer is whose only if their sizes differ.
+    """
+    under_way = batches.filter(state__in=(State.SENDING, State.UNKNOWN))
+    due = batches.due().annotate(size_is_taken=Q(image_count__in=under_way.values("image_count")))
+    return due.order_by("-may_have_arrived", "size_is_taken", "next_attempt_at", "pk")
 
 
 def workers_keep_dying(batch: Batch) -> bool:

@@ -23,11 +23,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.exclude(state__in=Batch.FINAL)
 
     def due(self) -> Self:
-        """To be sent, or left in `sending` by a worker that died; those in doubt come first."""
+        """To be sent, or left in `sending` by a worker that died."""
         waiting = Q(state__in=Batch.WAITING, recover_first=False, next_attempt_at__lte=Now())
         abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
-        due = self.filter(waiting | abandoned).exclude(Batch.HELD)
-        return due.order_by("-may_have_arrived", "next_attempt_at", "pk")
+        return self.filter(waiting | abandoned).exclude(Batch.HELD)
 
     def in_doubt(self) -> Self:
         """Sent without a clear answer so far; this includes batches that are being sent."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import OperationalError, transaction
@@ -42,6 +42,22 @@ def test_claim_returns_the_batch_due_first(
         due = Now() - timedelta(seconds=seconds)
         Batch.objects.filter(pk=batch.pk).update(next_attempt_at=due)
     assert [claim(OWNER) for _ in range(4)] == [two, three, one, None]
+
+
+def test_claim_prefers_a_size_that_is_not_under_way(
+    make_import: Make, face_list: FaceList, settings: Settings
+) -> None:
+    settings.BATCH_MAX_IMAGES = 5
+    batches = make_import(face_list, images=21).batches.order_by("number")
+    assert list(batches.values_list("image_count", flat=True)) == [5, 4, 3, 5, 4]
+    in_doubt = {"state": State.UNKNOWN, "recover_first": True, "idempotency_key": uuid4()}
+    batches.filter(number=2).update(**in_doubt)
+    claimed = [batch.number for _ in range(4) if (batch := claim(OWNER))]
+    assert claimed == [1, 3, 4, 5], "in order, if every size is under way"
+    batches.filter(number__in=(1, 3, 5)).update(state=State.QUEUED)
+    last = claim(OWNER)
+    assert last
+    assert last.number == 3, "5 images and 4 images are under way"
 
 
 def test_claim_stores_lease_and_key(make_import: Make, face_list: FaceList) -> None:
