@@ -46,6 +46,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
     }
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.clear()
+    settings.WHITENOISE_AUTOREFRESH = True  # it would list all static files for each client
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return folder
 

@@ -18,12 +18,13 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     shutil.copy(Path(project.BASE_DIR, "config", "settings.py"), copy)
 
     def load(**environment: str) -> ModuleType:
-        monkeypatch.setattr(os, "environ", environment)
         spec = importlib.util.spec_from_file_location("settings_under_test", copy)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "environ", environment)
+            spec.loader.exec_module(module)
         return module
 
     return load

@@ -18,8 +18,6 @@ from tests.support.batches import import_state, polls
 from tests.support.forwarding import share_is_used
 from tests.support.pictures import draw
 
-pytestmark = pytest.mark.on_both_databases
-
 Make = Callable[..., Import]
 State = Batch.State
 INDEX = "GET /importers"

@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.db import connection as database
+from django.db import transaction
 from django.db.models.functions import Now
 
 from importers.forwarding.claims import Leases
+from importers.forwarding.completion import lock
 from importers.gateway import environments
 from importers.local_persona import LocalPersona
 from importers.models import Attempt, Batch, Exchange, FaceList, Gateway, Import
@@ -54,8 +56,10 @@ def every_image_is_there_once(persona: LocalPersona, sent: Import) -> bool:
 
 def time_passes() -> None:
     """End every wait: of batches, their sends, held lists, polling, the gateway and its limit."""
-    Batch.objects.update(next_attempt_at=Now())
-    Attempt.objects.filter(settled_at__gt=Now()).update(settled_at=Now())
+    with transaction.atomic():
+        lock(Batch.objects.values_list("pk", flat=True))  # several threads may let time pass
+        Batch.objects.update(next_attempt_at=Now())
+        Attempt.objects.filter(settled_at__gt=Now()).update(settled_at=Now())
     FaceList.objects.update(held_until=None)
     Gateway.objects.update(**dict.fromkeys(("retry_at", "rate_resets_at", "next_poll_at")))
     share_is_used(0)

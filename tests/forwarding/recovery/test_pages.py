@@ -22,7 +22,7 @@ from tests.support.recovery import (
 Make = Callable[..., Import]
 State = Batch.State
 INDEX = "GET /importers"
-pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
+pytestmark = pytest.mark.django_db
 
 
 def test_each_recovery_page_uses_the_budget(
