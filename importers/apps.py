@@ -9,5 +9,7 @@ class ImportersConfig(AppConfig):
         from importers import checks  # noqa: F401  (registers itself)
         from importers.access import sign_in  # noqa: F401  (registers itself)
         from importers.consent import statements
+        from importers.models import counters
 
+        post_migrate.connect(counters.install, sender=self)
         post_migrate.connect(statements.publish_first, sender=self)

@@ -6,12 +6,12 @@ For now, everyone who is signed in may do everything.
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from importers.audit.actors import Actor
 from importers.models import Batch, Image, Import
-from importers.models.imports import ImportQuerySet
 
 
 def actor(request: HttpRequest) -> Actor:
@@ -30,7 +30,7 @@ def is_signed_in(request: HttpRequest) -> bool:
     return request.user.is_authenticated
 
 
-def imports(request: HttpRequest) -> ImportQuerySet:
+def imports(request: HttpRequest) -> QuerySet[Import]:
     """Return the imports that this person may see."""
     return Import.objects.all()
 

@@ -1,20 +1,33 @@
 """Progress: how far an import is, from our rows alone, and what stops it."""
 
 import hashlib
+import time
 from dataclasses import dataclass
 from functools import cached_property
 
 from django.core.paginator import Page, Paginator
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 
 from importers.forwarding import estimate
 from importers.forwarding.estimate import TimeLeft
 from importers.forwarding.notices import Notice, notices_of
-from importers.gateway import rate_limit
+from importers.gateway import environments, rate_limit
 from importers.gateway.rate_limit import Budget
-from importers.models import Batch, Import
+from importers.models import Batch, Gateway, Import, Worker
 
 State = Batch.State
 BATCHES_SHOWN = 20
+# What the notices show of the gateway.
+_GATEWAY = JSONObject(
+    **{
+        column: column
+        for column in (
+            *("sends_fail", "reads_fail", "problem", "problem_detail", "problem_since"),
+            *("paused_at", "paused_by"),
+        )
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,7 @@ class Progress:
     face_import: Import
     batches: list[Batch]
     notices: list[Notice]
+    version: str
     page_number: str | None = None
 
     @cached_property
@@ -64,15 +78,15 @@ class Progress:
 
     @property
     def successful_count(self) -> int:
-        return sum(batch.successful_count or 0 for batch in self.batches)
+        return self.face_import.successful_count or 0
 
     @property
     def duplicate_count(self) -> int:
-        return sum(batch.duplicate_count or 0 for batch in self.batches)
+        return self.face_import.duplicate_count or 0
 
     @property
     def error_count(self) -> int:
-        return sum(batch.error_count or 0 for batch in self.batches)
+        return self.face_import.error_count or 0
 
     @property
     def awaiting_count(self) -> int:
@@ -102,26 +116,36 @@ class Progress:
         environment = self.face_import.face_list.environment
         return estimate.time_left(environment, self.batches, self.budget)
 
-    @cached_property
-    def version(self) -> str:
-        """A hash that changes with anything on the page except the budget and the time left."""
-        shown = [
-            (row.state, row.persona_status, row.importer_id, row.attempts, row.problem_detail)
-            + (row.successful_count, row.duplicate_count, row.error_count, row.is_overdue)
-            + (row.decided_at,)
-            for row in self.batches
-        ]
-        whole = repr((self.face_import.state, shown, self.notices, self.shown_batches.number))
-        return hashlib.sha256(whole.encode()).hexdigest()[:16]
-
 
 def of_import(face_import: Import, page_number: str | None = None) -> Progress:
+    # The version first: what changes between the two reads is then shown at the next poll.
+    seen = version(Import.objects.all(), face_import.pk)
     batches = list(face_import.batches.order_by("number"))
     notices = notices_of(face_import) if face_import.is_unfinished else []
-    progress = Progress(face_import, batches, notices, page_number)
-    # The import's label depends on it: "Completed" or "Completed with errors".
-    face_import.error_count = progress.error_count
-    return progress
+    return Progress(face_import, batches, notices, seen, page_number)
+
+
+def version(imports: QuerySet[Import], import_id: int) -> str:
+    """Return a hash that changes with anything on the page of an import, or "" if it is not there.
+
+    It also changes each minute, for what depends on the time: API usage, time left, batches that
+    are overdue. It takes one query.
+    """
+    environment = OuterRef("face_list__environment")
+    unsent = Batch.objects.unsent().filter(face_import__face_list__environment=environment)
+    row = imports.filter(pk=import_id).values_list(
+        *("revision", "state", "face_list__name", "face_list__problem"),
+        Subquery(Gateway.objects.filter(environment=environment).values(row=_GATEWAY)),
+        Exists(unsent),
+        Exists(Worker.objects.seen()),
+    )
+    shown = row.first()
+    whole = repr((shown, environments.current(), this_minute())).encode()
+    return hashlib.sha256(whole).hexdigest()[:16] if shown else ""
+
+
+def this_minute() -> int:
+    return int(time.time() // 60)
 
 
 def _urgency(batch: Batch) -> tuple[int, int]:

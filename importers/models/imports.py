@@ -1,31 +1,11 @@
 import uuid
-from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from importers.models.levels import Level
 from importers.models.lists import FaceList
-
-
-class ImportQuerySet(models.QuerySet["Import"]):
-    def with_totals(self) -> Self:
-        """Add `images`, `left_out` and Persona's three counts, None while none is known."""
-        return self.annotate(
-            successful_count=Sum("batches__successful_count"),
-            duplicate_count=Sum("batches__duplicate_count"),
-            error_count=Sum("batches__error_count"),
-            images=_files_counted(Image.State.ACCEPTED),
-            left_out=_files_counted(Image.State.LEFT_OUT),
-        )
-
-
-def _files_counted(state: str) -> Coalesce:
-    files = Image.objects.filter(face_import=OuterRef("pk"), state=state).order_by()
-    counted = files.values("face_import").annotate(total=Count("pk")).values("total")
-    return Coalesce(Subquery(counted, output_field=models.IntegerField()), 0)
 
 
 class IllegalMove(Exception):
@@ -65,9 +45,13 @@ class Import(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
 
-    error_count: int | None = None  # set by `with_totals` and by `forwarding.progress`
-
-    objects = ImportQuerySet.as_manager()
+    # Kept by triggers (`models.counters`). Persona's counts are empty until it reports any.
+    image_count = models.PositiveIntegerField(default=0, help_text="accepted")
+    left_out_count = models.PositiveIntegerField(default=0, help_text="rejected")
+    successful_count = models.PositiveBigIntegerField(null=True)
+    duplicate_count = models.PositiveBigIntegerField(null=True)
+    error_count = models.PositiveBigIntegerField(null=True)
+    revision = models.PositiveBigIntegerField(default=0, help_text="rises with each visible change")
 
     class Meta:
         ordering = ["-pk"]

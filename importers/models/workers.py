@@ -1,9 +1,16 @@
 from datetime import timedelta
+from typing import Self
 
 from django.db import models
 from django.db.models.functions import Now
 
 SEEN_WITHIN = timedelta(minutes=1)  # several heartbeats
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def seen(self) -> Self:
+        """Workers that reported within the last minute."""
+        return self.filter(seen_at__gt=Now() - SEEN_WITHIN)
 
 
 class Worker(models.Model):
@@ -12,10 +19,11 @@ class Worker(models.Model):
     name = models.CharField(max_length=100, unique=True)
     seen_at = models.DateTimeField(db_default=Now())
 
+    objects = WorkerQuerySet.as_manager()
+
     def __str__(self) -> str:
         return self.name
 
 
 def worker_is_seen() -> bool:
-    """Return True if any worker reported within the last minute."""
-    return Worker.objects.filter(seen_at__gt=Now() - SEEN_WITHIN).exists()
+    return Worker.objects.seen().exists()

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
-from django_htmx.http import HttpResponseStopPolling, reswap
+from django_htmx.http import HttpResponseStopPolling
 
 from importers.access import lookups
 from importers.audit import trail
@@ -88,13 +88,13 @@ def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
 
 @require_safe
 def poll(request: HttpRequest, import_id: int) -> HttpResponse:
-    """Answer with the progress; with the pace alone if the page has the rest; 286 at the end."""
+    """Answer with the progress; 204 if the page shows it already; 286 at the end."""
+    seen = request.GET.get("seen")
+    if seen and seen == progress.version(lookups.imports(request), import_id):
+        return HttpResponse(status=204)
     face_import = lookups.visible_import(request, import_id)
     now = progress.of_import(face_import, request.GET.get("batches"))
     context = {"import": face_import, "progress": now, "polled": True}
-    if face_import.is_unfinished and request.GET.get("seen") == now.version:
-        # Only the pace, which htmx swaps out of band: focus and scrolling stay.
-        return reswap(render(request, "imports/_pace.html", context), "none")
     answer = HttpResponse if face_import.is_unfinished else HttpResponseStopPolling
     return answer(render_to_string("imports/_progress.html", context, request))
 

@@ -168,12 +168,3 @@ def test_pages_show_time_left_and_api_usage(sent: Import, signed_in: Client) -> 
     assert "Time left: less than a minute." in page
     assert "API usage: 1 of 150 per minute." in page
     assert "API usage: 1 of 150" in signed_in.get("/").content.decode()
-
-
-def test_unchanged_page_gets_only_the_estimate(sent: Import, signed_in: Client) -> None:
-    version = progress.of_import(sent).version
-    answer = signed_in.get(f"/imports/{sent.pk}/progress/?seen={version}")
-    assert answer.headers["HX-Reswap"] == "none"
-    page = answer.content.decode()
-    assert '<p id="pace" class="help" hx-swap-oob="true">' in page
-    assert "<table" not in page

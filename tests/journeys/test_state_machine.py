@@ -38,7 +38,7 @@ from importers.forwarding import claims, control, polling, recovery, sending
 from importers.forwarding.claims import Leases
 from importers.local_persona import FAULTS, IMPORT, LocalPersona, store
 from importers.local_persona.faults import ANYTHING, Stage
-from importers.models import Attempt, Batch, Exchange, FaceList, Gateway, Import, Problem
+from importers.models import Attempt, Batch, Exchange, FaceList, Gateway, Import, Problem, counters
 from importers.persona.client import Client
 from tests.support import decisions
 from tests.support.attestations import submit
@@ -216,6 +216,7 @@ class AnySequence(RuleBasedStateMachine):
             self.a_person_acts("retries")  # an ambiguous batch keeps waiting
             self.a_person_acts("decides")
         self.each_batch_is_known_and_has_a_next_step()
+        assert counters.recount() == []
         kept = self.sent.batches.exclude(state=State.CANCELED)
         assert self.at_persona().keys() == {self.hashes[batch.pk] for batch in kept}
 

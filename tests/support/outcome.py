@@ -14,6 +14,12 @@ SENT_IMAGES = """
     SELECT importer_id, sha256
     FROM importers_image JOIN importers_batch ON importers_batch.id = batch_id
 """
+COUNTED = """
+    SELECT image_count, successful_count, duplicate_count, error_count FROM importers_import
+    EXCEPT
+    SELECT SUM(image_count), SUM(successful_count), SUM(duplicate_count), SUM(error_count)
+    FROM importers_batch GROUP BY face_import_id
+"""
 
 
 def sends(persona: LocalPersona) -> list[SeenRequest]:
@@ -36,6 +42,7 @@ def assert_rows_match_ledger(installed: Product, persona: LocalPersona) -> None:
     rows = [(importer, UUID(str(key)), *rest) for importer, key, *rest in installed.rows(BATCHES)]
     assert sorted(rows) == sorted(expected)
     assert installed.rows("SELECT state FROM importers_import") == [("completed",)]
+    assert installed.rows(COUNTED) == []
 
 
 def most_requests_within(persona: LocalPersona, seconds: float) -> int:

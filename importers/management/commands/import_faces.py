@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from importers.audit.actors import Actor
 from importers.consent.attestation import Answers, NothingToSend, shown_now
 from importers.forms import attestation_file
-from importers.forwarding import progress, submission
+from importers.forwarding import submission
 from importers.imaging.processes import CannotStart
 from importers.intake import drafts
 from importers.intake.files import IncomingFile, Received, receive
@@ -171,18 +171,17 @@ def _wait(draft: Import) -> None:
 
 
 def _outcome(draft: Import) -> dict[str, Any]:
-    now = progress.of_import(draft)
     left_out = draft.files.filter(state=Image.State.LEFT_OUT)
     return {
         "import": draft.pk,
         "state": draft.state,
-        "accepted": draft.files.filter(state=Image.State.ACCEPTED).count(),
+        "accepted": draft.image_count,
         "left_out": [
             {"file": image.original_name, "code": image.reason, "reason": image.explanation}
             for image in left_out
         ],
-        "batches": len(now.batches),
-        "successful_count": now.successful_count,
-        "duplicate_count": now.duplicate_count,
-        "error_count": now.error_count,
+        "batches": draft.batches.count(),
+        "successful_count": draft.successful_count or 0,
+        "duplicate_count": draft.duplicate_count or 0,
+        "error_count": draft.error_count or 0,
     }
