@@ -20,13 +20,14 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.filter(face_import__face_list__environment=environment)
 
     def unended(self) -> Self:
-        return self.exclude(state__in=Batch.FINAL)
+        return self.filter(state__in=Batch.OPEN)
 
     def due(self) -> Self:
         """To be sent, or left in `sending` by a worker that died."""
         waiting = Q(state__in=Batch.WAITING, recover_first=False, next_attempt_at__lte=Now())
         abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
-        return self.filter(waiting | abandoned).exclude(Batch.HELD)
+        # Named once more on its own, so that the index spares the batches that have ended.
+        return self.unsent().filter(waiting | abandoned).exclude(Batch.HELD)
 
     def in_doubt(self) -> Self:
         """Sent without a clear answer so far; this includes batches that are being sent."""
@@ -109,6 +110,7 @@ class Batch(models.Model):
         CANCELED = "canceled", "Canceled"
 
     WAITING = (State.QUEUED, State.UNKNOWN)
+    OPEN = (*WAITING, State.SENDING, State.IMPORTING)
     FINAL = (State.DONE, State.ERRORED, State.FAILED, State.CANCELED)
     TROUBLED = (State.ERRORED, State.FAILED)
     CANCELABLE = (State.QUEUED, State.FAILED)
@@ -123,6 +125,7 @@ class Batch(models.Model):
     HELD = Q(face_import__face_list__held_until__gt=Now())
     LONG_AT_PERSONA = timedelta(minutes=10)
     NO_PROBLEM = {"problem": "", "problem_detail": ""}
+    NO_LEASE: dict[str, Any] = {"lease_until": None, "lease_owner": ""}
     DECISION_HAS_TAKEN_EFFECT: dict[str, Any] = {"decided_at": None, "candidates": []}
     # Only for batches that are not at Persona. The next claim creates the key.
     NEW_KEY: dict[str, Any] = {
@@ -167,7 +170,10 @@ class Batch(models.Model):
 
     class Meta:
         ordering = ["face_import", "number"]
-        indexes = [models.Index(fields=["state", "next_attempt_at"], name="batch_due")]
+        indexes = [
+            models.Index(fields=["state", "next_attempt_at"], name="batch_due"),
+            models.Index(fields=["finished_at"], name="batch_finished"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["face_import", "number"], name="batch_numbered_once"),
             models.UniqueConstraint(
@@ -245,13 +251,8 @@ class Batch(models.Model):
     def send_to_recovery(self) -> None:
         """Put it in doubt, to be found at Persona: its key may have been forgotten."""
         rows = Batch.objects.filter(pk=self.pk, fence=self.fence, state=self.state)
-        rows.update(
-            state=self.State.UNKNOWN,
-            recover_first=True,
-            next_attempt_at=Now(),
-            lease_until=None,
-            lease_owner="",
-        )
+        doubt = {"state": self.State.UNKNOWN, "recover_first": True, "next_attempt_at": Now()}
+        rows.update(**doubt, **self.NO_LEASE)
 
     def begin_sending(self) -> bool:
         """Note that it may arrive from now on. Return False if the lease is no longer valid."""
@@ -259,7 +260,7 @@ class Batch(models.Model):
 
     def finish_sending(self, to: State, **values: Any) -> bool:
         """Move out of `sending`. Return False if another worker holds the lease by now."""
-        return bool(self._leased.update(state=to, lease_until=None, lease_owner="", **values))
+        return bool(self._leased.update(state=to, **self.NO_LEASE, **values))
 
     def give_back(self) -> None:
         """Leave `sending` without an attempt. The batch keeps its place in the queue."""
@@ -277,9 +278,7 @@ class Batch(models.Model):
         waiting = Q(state__in=(self.State.SENDING, *self.WAITING))
         ambiguous = Q(state=self.State.FAILED, problem=Problem.AMBIGUOUS)
         rows = rows.filter(waiting | ambiguous, importer_id="")
-        return bool(
-            rows.update(state=self.State.IMPORTING, lease_until=None, lease_owner="", **values)
-        )
+        return bool(rows.update(state=self.State.IMPORTING, **self.NO_LEASE, **values))
 
     def resolve(self, to: State, **values: Any) -> bool:
         """Move on as recovery found. Return False if the batch no longer waits for it."""

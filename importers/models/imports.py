@@ -138,7 +138,14 @@ class Image(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        indexes = [models.Index(fields=["face_import", "state"], name="image_import_state")]
+        indexes = [
+            models.Index(fields=["face_import", "state"], name="image_import_state"),
+            models.Index(
+                fields=["destroyed_at"],
+                condition=Q(destroyed_at__isnull=False),
+                name="image_destroyed",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["face_import", "sha256"],
