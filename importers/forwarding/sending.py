@@ -22,7 +22,8 @@ from importers.gateway import breaker, client, environments, rate_limit
 from importers.models import Attempt, Batch, Exchange
 from importers.models.clock import from_now
 from importers.persona import errors
-from importers.persona.client import Client, ImageFile, now
+from importers.persona.client import Client, ImageFile
+from importers.persona.deadline import now
 
 State = Batch.State
 Slot = Callable[[], AbstractContextManager[bool]]

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from importers.gateway import breaker, environments, rate_limit
 from importers.models import Batch, Exchange, Gateway
-from importers.persona import client
+from importers.persona import client, deadline
 
 log = logging.getLogger(__name__)
 COMPARE_EVERY = timedelta(hours=1)  # clocks drift
@@ -77,7 +77,7 @@ def _compare_clocks(environment: str, date: datetime, began: float) -> None:
     rows = Gateway.objects.with_now().filter(environment=environment)
     gateway = rows.get()
     # Not the duration of the exchange: recording it may have waited for a lock.
-    most = date + timedelta(seconds=1 + client.now() - began) - gateway.now
+    most = date + timedelta(seconds=1 + deadline.now() - began) - gateway.now
     least = date - gateway.now
     values: dict[str, Any] = {"clocks_compared_at": gateway.now}
     if gateway.clocks_compared_at and gateway.now - gateway.clocks_compared_at < COMPARE_EVERY:

@@ -6,7 +6,6 @@ redirects are not followed (they would carry faces elsewhere), and TLS is always
 """
 
 import io
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,19 +18,13 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
 
 from importers.persona import errors, responses
-from importers.persona.deadline import Adapter, Deadline
+from importers.persona.deadline import Adapter, Deadline, now
 from importers.persona.responses import Importer, ImportersPage, PersonaList, RateLimit
 
 CONNECT_TIMEOUT_SECONDS = 5
 MAX_ANSWER_BYTES = 5_000_000  # far more than a page of importers needs
 TOO_SLOW = "Persona did not answer in time."
 PAGE_SIZE = 100  # the most that Persona allows (docs: /pagination)
-CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the former
-
-
-def now() -> float:
-    """Return seconds of a clock that nobody sets, and that runs while the machine is suspended."""
-    return time.clock_gettime(CLOCK)
 
 
 @dataclass(frozen=True)

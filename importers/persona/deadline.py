@@ -6,6 +6,7 @@ the worker for hours.
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Any, Self
@@ -14,6 +15,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 PIECE_BYTES = 262_144
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the former
+
+
+def now() -> float:
+    """Return seconds of a clock that nobody sets, and that runs while the machine is suspended."""
+    return time.clock_gettime(CLOCK)
 
 
 class Deadline:

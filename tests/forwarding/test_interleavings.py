@@ -16,6 +16,7 @@ from importers.forwarding.sending import send_next
 from importers.local_persona import LocalPersona
 from importers.models import Attempt, Batch, FaceList, Gateway, Import
 from importers.persona import client as persona_client
+from importers.persona import deadline
 from importers.persona.client import Client
 from tests.support.batches import (
     OWNER,
@@ -60,7 +61,7 @@ def test_worker_frozen_before_its_request_sends_nothing_late(
 ) -> None:
     """Meanwhile the batch did not arrive, and was accepted under a new key."""
     sent = make_one()
-    import_faces, now = Client.import_faces, persona_client.now
+    import_faces, now = Client.import_faces, deadline.now
 
     def freeze_for_a_minute(self: Client, *args: object) -> object:
         monkeypatch.setattr(Client, "import_faces", import_faces)

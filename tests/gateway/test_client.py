@@ -11,8 +11,7 @@ from pytest_django import Settings
 from importers.gateway import client, environments, rate_limit
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Exchange, FaceList, Gateway, Import
-from importers.persona import client as persona_client
-from importers.persona import responses
+from importers.persona import deadline, responses
 from tests.support.batches import the_only
 from tests.support.forwarding import Clock, forward
 
@@ -97,11 +96,11 @@ class TestClocks:
     ) -> None:
         """The database was busy for 20 s between the answer and its record."""
         client.persona().importers_page()
-        date, now, learn = responses.date, persona_client.now, rate_limit.learn
+        date, now, learn = responses.date, deadline.now, rate_limit.learn
         late = timedelta(seconds=20)
 
         def learn_late(*args: Any) -> None:
-            monkeypatch.setattr(persona_client, "now", lambda: now() + late.total_seconds())
+            monkeypatch.setattr(deadline, "now", lambda: now() + late.total_seconds())
             learn(*args)
 
         monkeypatch.setattr(responses, "date", lambda headers: (date(headers) or NEVER) - late)
