@@ -5,20 +5,19 @@ request would cost. `trust_env=False` keeps proxies and ~/.netrc from replacing 
 redirects are not followed (they would carry faces elsewhere), and TLS is always verified.
 """
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
-from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
 
 from importers.persona import errors, responses
 from importers.persona.deadline import Adapter, Deadline, now
+from importers.persona.multipart import Body
 from importers.persona.responses import Importer, ImportersPage, PersonaList, RateLimit
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -76,22 +75,22 @@ class Client:
             "User-Agent": "Consentry",
         }
 
-    def import_faces(
-        self, list_id: str, files: Sequence[ImageFile], idempotency_key: str
-    ) -> Importer:
+    def import_faces(self, list_id: str, files: list[ImageFile], idempotency_key: str) -> Importer:
         """POST /importer/list-item/faces: the same arguments give the same bytes.
 
+        Takes the files out of the list, and lets go of each as soon as it was sent.
         https://docs.withpersona.com/api-reference/importers/import-face-lists
         """
-        parts = [_part("data[attributes][list-id]", list_id)]
-        parts += [
-            _part("data[attributes][image-files][]", file.data, file.name, file.content_type)
-            for file in files
-        ]
         # Not a random boundary: a retry under the same key must repeat the same bytes.
-        body, content_type = encode_multipart_formdata(parts, f"consentry-{idempotency_key}")
-        headers = {"Content-Type": content_type, "Idempotency-Key": idempotency_key}
-        return self._call("POST", "/importer/list-item/faces", responses.importer, body, headers)
+        body = Body(_fields(list_id, files), f"consentry-{idempotency_key}")
+        files.clear()
+        headers = {"Content-Type": body.content_type, "Idempotency-Key": idempotency_key}
+        try:
+            return self._call(
+                "POST", "/importer/list-item/faces", responses.importer, body, headers
+            )
+        finally:
+            body.clear()  # an error's traceback would hold it until the next garbage collection
 
     def importer(self, importer_id: str) -> Importer:
         """GET /importers/{id} (docs: /api-reference/importers/retrieve-an-importer)."""
@@ -114,7 +113,7 @@ class Client:
         method: str,
         path: str,
         read: Callable[[Any], T],
-        body: bytes | None = None,
+        body: Body | None = None,
         headers: dict[str, str] | None = None,
     ) -> T:
         """Send a request. No caller can override the timeout, the redirects or our headers."""
@@ -136,18 +135,19 @@ class Client:
             self._on_exchange(exchange)
 
     def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], deadline: float
+        self, method: str, path: str, body: Body | None, headers: dict[str, str], deadline: float
     ) -> tuple[int, Mapping[str, str], bytes]:
         seconds_left = deadline - now()
         if seconds_left <= 0:  # a frozen worker: by now another may have sent it under a new key
             raise errors.NotConnected("It was too late to send the request.")
-        sent = _Body(body, deadline) if body else None
+        if body:
+            body.deadline = deadline
         with Deadline(seconds_left) as limit, _Session(limit) as session:
             try:
                 with session.request(
                     method,
                     self._base_url + path,
-                    data=sent,
+                    data=body,
                     headers=self._headers | headers,
                     timeout=(CONNECT_TIMEOUT_SECONDS, self._timeout_seconds),
                     allow_redirects=False,
@@ -156,8 +156,8 @@ class Client:
                     content = _read(response, limit)
                     return response.status_code, response.headers, content
             except requests.RequestException as error:
-                failure = _failure(error, limit, has_left=sent is not None and sent.has_left)
-                raise failure from error
+                has_left = body is not None and body.has_left
+                raise _failure(error, limit, has_left=has_left) from error
             except HTTPError as error:
                 raise _no_answer(limit, "Persona's answer was cut off.") from error
 
@@ -200,27 +200,19 @@ def _no_answer(deadline: Deadline, otherwise: str) -> errors.NoAnswer:
     return errors.NoAnswer(TOO_SLOW if deadline.has_passed else otherwise)
 
 
-class _Body(io.BytesIO):
-    """A body that knows whether a part of it was sent, and of which nothing is sent too late."""
-
-    def __init__(self, data: bytes, deadline: float) -> None:
-        super().__init__(data)
-        self._deadline = deadline
-        self.has_left = False
-
-    def read(self, size: int | None = -1) -> bytes:
-        if now() > self._deadline:
-            raise errors.NoAnswer("The request could not be sent to Persona in time.")
-        self.has_left = True
-        return super().read(size)
+def _fields(list_id: str, files: list[ImageFile]) -> Iterator[tuple[str, bytes]]:
+    yield _field("data[attributes][list-id]", list_id.encode())
+    for file in files:
+        yield _field("data[attributes][image-files][]", file.data, file.name, file.content_type)
 
 
-def _part(
-    name: str, data: str | bytes, filename: str | None = None, content_type: str | None = None
-) -> RequestField:
-    part = RequestField(name, data, filename=filename)
-    part.make_multipart(content_type=content_type)
-    return part
+def _field(
+    name: str, data: bytes, filename: str | None = None, content_type: str | None = None
+) -> tuple[str, bytes]:
+    """Return the headers of a form's field, and its data."""
+    field = RequestField(name, data, filename=filename)
+    field.make_multipart(content_type=content_type)
+    return field.render_headers(), data
 
 
 def _page(after: str | None = None) -> str:

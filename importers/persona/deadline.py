@@ -14,7 +14,6 @@ from typing import Any, Self
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-PIECE_BYTES = 262_144
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the former
 
 
@@ -66,15 +65,11 @@ class Deadline:
 
 
 class Adapter(HTTPAdapter):
-    """One connection, which `deadline` watches and which sends a body in larger pieces."""
+    """One connection, which `deadline` watches."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
         super().__init__(pool_connections=1, pool_maxsize=1)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        # http.client sends 16 kB at a time.
-        super().init_poolmanager(*args, **options, blocksize=PIECE_BYTES)
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool = super().get_connection_with_tls_context(*args, **options)
