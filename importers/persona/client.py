@@ -15,8 +15,8 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.fields import RequestField
 
-from importers.persona import errors, responses
-from importers.persona.deadline import Adapter, Deadline, now
+from importers.persona import errors, responses, sessions
+from importers.persona.deadline import Deadline, now
 from importers.persona.multipart import Body
 from importers.persona.responses import Importer, ImportersPage, PersonaList, RateLimit
 
@@ -142,7 +142,7 @@ class Client:
             raise errors.NotConnected("It was too late to send the request.")
         if body:
             body.deadline = deadline
-        with Deadline(seconds_left) as limit, _Session(limit) as session:
+        with Deadline(seconds_left) as limit, sessions.session(limit) as session:
             try:
                 with session.request(
                     method,
@@ -160,23 +160,6 @@ class Client:
                 raise _failure(error, limit, has_left=has_left) from error
             except HTTPError as error:
                 raise _no_answer(limit, "Persona's answer was cut off.") from error
-
-
-class _Session(requests.Session):
-    """A session that does not even parse where a redirect leads.
-
-    `allow_redirects=False` alone would parse it, raising ValueError for a malformed address, and
-    read the body without our size limit.
-    """
-
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__()
-        self.trust_env = False
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, Adapter(deadline))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
 
 
 def _failure(

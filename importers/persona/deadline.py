@@ -8,11 +8,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from functools import partial
-from typing import Any, Self
-
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from typing import Self
 
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the former
 
@@ -42,14 +38,16 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         with self._lock:
-            if self._connection:
-                self._connection.close()
-                self._connection = None
+            self._let_go()
 
     def watch(self, connection: socket.socket) -> None:
+        """Watch this connection from now on, in place of any other."""
         with self._lock:
+            self._let_go()
             # A duplicate outlives the TLS handshake, which takes the original's descriptor.
-            self._connection = connection.dup()
+            self._connection = socket.fromfd(
+                connection.fileno(), connection.family, connection.type
+            )
             if self.has_passed:
                 self._shut_down()
 
@@ -63,31 +61,7 @@ class Deadline:
             with suppress(OSError):  # the other side has closed it
                 self._connection.shutdown(socket.SHUT_RDWR)
 
-
-class Adapter(HTTPAdapter):
-    """One connection, which `deadline` watches."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        super().__init__(pool_connections=1, pool_maxsize=1)
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        pool = super().get_connection_with_tls_context(*args, **options)
-        kind = _Secure if pool.scheme == "https" else _Plain
-        pool.ConnectionCls = partial(kind, self._deadline)  # type: ignore[attr-defined]
-        return pool
-
-
-class _Plain(HTTPConnection):
-    def __init__(self, deadline: Deadline, **options: Any) -> None:
-        super().__init__(**options)
-        self._deadline = deadline
-
-    def _new_conn(self) -> socket.socket:
-        connection = super()._new_conn()
-        self._deadline.watch(connection)
-        return connection
-
-
-class _Secure(_Plain, HTTPSConnection):
-    """The same with TLS."""
+    def _let_go(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None

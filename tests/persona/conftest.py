@@ -5,7 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from importers.local_persona import LocalPersona
+from importers.persona import sessions
 from tests.support.persona_client import KEY
+
+
+@pytest.fixture(autouse=True)
+def no_kept_connection() -> None:
+    """Close what the test before has kept."""
+    sessions.current.session = None
 
 
 @pytest.fixture

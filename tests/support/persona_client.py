@@ -1,5 +1,6 @@
 """A client of Persona under test, two files to send, and the error that an answer leads to."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
@@ -25,6 +26,11 @@ def client_of(url: str, timeout: float = 5, seen: list[Exchange] | None = None) 
 def send(client: Client, key: str = "") -> Importer:
     """Send both files, under a new idempotency key if none is given."""
     return client.import_faces("lst_1", [PHOTO, DRAWING], key or str(uuid4()))
+
+
+def open_files() -> int:
+    """Return how many files and sockets this process has open."""
+    return len(os.listdir("/dev/fd"))
 
 
 def every_list(client: Client) -> list[PersonaList]:
