@@ -156,27 +156,30 @@ class Client:
                     content = _read(response, limit)
                     return response.status_code, response.headers, content
             except requests.RequestException as error:
-                has_left = body is not None and body.has_left
-                raise _failure(error, limit, has_left=has_left) from error
+                raise _failure(error, limit, body) from error
             except HTTPError as error:
                 raise _no_answer(limit, "Persona's answer was cut off.") from error
 
 
 def _failure(
-    error: requests.RequestException, deadline: Deadline, *, has_left: bool
+    error: requests.RequestException, deadline: Deadline, body: Body | None
 ) -> errors.NoAnswer:
     """Distinguish a request that was never sent from one that may have arrived.
 
-    `has_left` is True once a part of the body was sent. A TLS error then came after the handshake.
+    No importer can be made before a part of the body, which follows the TLS handshake, has left.
     """
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    no_connection = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError)
-    refused_or_no_such_host = isinstance(reason, NewConnectionError)
-    if (no_connection or refused_or_no_such_host) and not has_left:
+    if not (body.has_left if body else _was_connected(error)):
         return errors.NotConnected("No connection to Persona could be made.")
     if isinstance(error, requests.ConnectionError):
         return _no_answer(deadline, "The connection to Persona broke before it answered.")
     return errors.NoAnswer(TOO_SLOW)
+
+
+def _was_connected(error: requests.RequestException) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    refused_or_no_such_host = isinstance(reason, NewConnectionError)
+    no_connection = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError)
+    return not (no_connection or refused_or_no_such_host)
 
 
 def _no_answer(deadline: Deadline, otherwise: str) -> errors.NoAnswer:
