@@ -28,7 +28,7 @@ from tests.support.people import PASSWORD
 from tests.support.product import Product, product
 
 SOAK = "SOAK" in os.environ
-IMAGES, KILLS, LEASE_SECONDS = (5_000, 60, 45) if SOAK else (400, 4, 5)
+IMAGES, KILLS, LEASE_SECONDS = (5_000, 60, 45) if SOAK else (300, 3, 5)
 RUNS = [("sqlite", 2, 0.5), ("postgresql", 2, 0.5), *([("sqlite", 1, 0.2)] if SOAK else [])]
 LONGEST_LIFE_SECONDS = 1.0
 CHECK_EVERY_SECONDS = 0.05

@@ -45,7 +45,7 @@ from tests.support.attestations import submit
 
 State = Batch.State
 SOAK = "SOAK" in os.environ
-EXAMPLES, STEPS = (500, 40) if SOAK else (60, 14)
+EXAMPLES, STEPS = (500, 40) if SOAK else (45, 14)
 EXAMPLES_ON_POSTGRESQL = 20  # only the SQL differs there, and each rule runs in a few sequences
 LONGEST_WAIT, LONGEST_HOLD = timedelta(minutes=5, seconds=1), timedelta(minutes=10, seconds=1)
 ENDED = (State.DONE, State.ERRORED, State.CANCELED)
