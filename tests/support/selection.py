@@ -2,8 +2,8 @@
 
 The journeys go first: they take longest, so the processes would not end together otherwise.
 
-`make test` runs every test on SQLite first. A second run with DATABASE_URL set to PostgreSQL
-repeats the marked tests only (docs/decisions.md, 2026-11-24, has the rule for the mark).
+`make test` runs every test on SQLite. The run beside it, with DATABASE_URL set to PostgreSQL, has
+the marked tests only (docs/decisions.md, 2026-11-24, has the rule for the mark).
 """
 
 import pytest
