@@ -14,13 +14,13 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from importers.audit.actors import Actor
-from importers.intake import drafts, files
+from importers.intake import drafts
 from importers.intake.files import Received
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import
 from tests.support.attestations import submit
 from tests.support.batches import Meanwhile
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.forwarding import Clock
 from tests.support.makers import AddFile, MakeDraft, MakeImports
 from tests.support.people import PASSWORD, sign_in
@@ -135,7 +135,7 @@ def make_draft(actor: Actor) -> MakeDraft:
         draft = drafts.open_draft(to, actor)
         for seed in range(first_seed, first_seed + images):
             data = draw(seed)
-            files.receive(draft, incoming(f"face-{seed}.jpg", data), actor)
+            receive_one(draft, incoming(f"face-{seed}.jpg", data), actor)
         return draft
 
     return make
@@ -174,7 +174,7 @@ def add_file(draft: Import, actor: Actor) -> AddFile:
 
     def add_file(name: str = "face.jpg", data: bytes | None = None) -> Received:
         data = draw() if data is None else data
-        return files.receive(draft, incoming(name, data), actor)
+        return receive_one(draft, incoming(name, data), actor)
 
     return add_file
 

@@ -23,8 +23,7 @@ class Action(StrEnum):
     IMPORT_CANCELED = "import.canceled"
     IMPORTS_EXPORTED = "imports.exported"
 
-    IMAGE_ACCEPTED = "image.accepted"
-    IMAGE_REJECTED = "image.left_out"
+    IMAGES_RECEIVED = "images.received"
     IMAGE_REMOVED = "image.removed"
     REJECTED_CLEARED = "left_out.cleared"
     FACE_VIEWED = "face.viewed"

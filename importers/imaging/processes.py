@@ -29,6 +29,8 @@ LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # some Pythons do not 
 MOST_REPLY_BYTES = 1_000_000
 START_SECONDS = 60
 BRIEFLY_SECONDS = 0.25
+# Returns the facts of a picture, or raises Rejected or CannotStart.
+Inspect = Callable[[bytes], Facts]
 
 
 class Busy(Exception):
@@ -53,7 +55,7 @@ class Limits:
 
 
 class Processes:
-    """At most `count` pictures are inspected at a time, and at most `places` are in here."""
+    """Inspects at most `count` pictures at a time, for at most `places` threads."""
 
     def __init__(self, count: int, places: int, limits: Limits | None = None) -> None:
         self._children = [_Child(limits or Limits()) for _ in range(count)]
@@ -63,22 +65,16 @@ class Processes:
             self._idle.put(one)
         self._places = threading.BoundedSemaphore(places)
 
-    def inspect(self, data: bytes, *, wait: bool) -> Facts:
-        """Return the facts of a picture. Raises Rejected, CannotStart or, unless `wait`, Busy."""
-        with self.place(wait=wait):
-            one = self._idle.get()
-            try:
-                return one.inspect(data)
-            finally:
-                self._idle.put(one)
-
     @contextmanager
-    def place(self, *, wait: bool) -> Iterator[None]:
-        """Hold one of the places. Raises Busy, unless `wait`, if none is free in a moment."""
+    def place(self, *, wait: bool) -> Iterator[Inspect]:
+        """Hold a place, and yield what inspects one picture after another.
+
+        Raises Busy, unless `wait`, if no place is free in a moment.
+        """
         if not self._places.acquire(timeout=None if wait else BRIEFLY_SECONDS):
             raise Busy
         try:
-            yield
+            yield self._inspect
         finally:
             self._places.release()
 
@@ -86,6 +82,13 @@ class Processes:
         """End every child. The next picture starts one again."""
         for one in self._children:
             one.end()
+
+    def _inspect(self, data: bytes) -> Facts:
+        one = self._idle.get()
+        try:
+            return one.inspect(data)
+        finally:
+            self._idle.put(one)
 
 
 class _Child:

@@ -4,21 +4,27 @@ A file is identified by its name and its bytes, so uploading the same file again
 answer or a restart, changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.imaging import inspection
 from importers.imaging.decoding import Rejected
-from importers.imaging.inspection import Facts
+from importers.imaging.inspection import MAX_BYTES
+from importers.imaging.processes import Inspect
 from importers.intake import drafts
 from importers.intake.inspecting import processes
 from importers.models import Image, Import
 from importers.vault import keeping
+from importers.vault.keeping import Picture
 
 LONGEST_NAME = 4096
+# Small files are received in groups: each group is one request, one transaction and one row of the
+# audit trail, and its bytes are held in memory.
+GROUP_FILES, GROUP_BYTES = 20, 5_000_000
 
 
 @dataclass(frozen=True)
@@ -41,23 +47,44 @@ class Received:
     new: bool
 
 
-def receive(draft: Import, file: IncomingFile, actor: Actor, *, wait: bool = True) -> Received:
-    """Check one file and store it in the draft, or record why it is rejected.
+def groups(incoming: Iterable[IncomingFile]) -> Iterator[list[IncomingFile]]:
+    """Cut files into groups to receive, each small enough to be held in memory."""
+    group: list[IncomingFile] = []
+    held = 0
+    for file in incoming:
+        size = file.size if file.size <= MAX_BYTES else 0  # a larger one is never read
+        if group and (len(group) == GROUP_FILES or held + size > GROUP_BYTES):
+            yield group
+            group, held = [], 0
+        group.append(file)
+        held += size
+    if group:
+        yield group
+
+
+def receive(
+    draft: Import, group: Iterable[IncomingFile], actor: Actor, *, wait: bool = True
+) -> list[Received]:
+    """Check each file of a group, and store it in the draft or record why it is rejected.
 
     Raises NotADraft, StorageUnavailable, CannotStart or, unless `wait`, Busy, and then nothing has
     changed; or any error of `read`.
     """
-    name = _storable(file.name)
-    data = b""
+    with processes.place(wait=wait) as inspect:
+        checked = [_check(draft, file, inspect) for file in group]
+    pictures = [one for one in checked if one.image.state == Image.State.ACCEPTED]
+    keeping.put(pictures)
     try:
-        inspection.check_size(file.size)
-        data = file.read()
-        facts = processes.inspect(data, wait=wait)
-    except Rejected as rejected:
-        # Without it, two bad files of the same name and size would count as one.
-        sha256 = inspection.digest(data) if data else ""
-        return _reject(draft, name, len(data) or file.size, sha256, rejected, actor)
-    return _accept(draft, name, data, facts, actor)
+        with drafts.locked(draft):
+            received = _record(draft, [one.image for one in checked], actor)
+    except BaseException:
+        # A commit can succeed although its answer is lost. Then the rows name the bytes.
+        keys = [one.image.storage_key for one in pictures]
+        if not draft.files.filter(storage_key__in=keys).exists():
+            keeping.destroy(*(one.image for one in pictures))
+        raise
+    keeping.destroy(*(one.image for one in pictures if one.image._state.adding))
+    return received
 
 
 def remove(image: Image, actor: Actor) -> None:
@@ -78,60 +105,71 @@ def clear_rejected(draft: Import, actor: Actor) -> int:
     return count
 
 
-def _accept(draft: Import, name: str, data: bytes, facts: Facts, actor: Actor) -> Received:
-    image = Image(
-        face_import=draft,
-        original_name=name,
-        state=Image.State.ACCEPTED,
-        byte_size=len(data),
-        sha256=inspection.digest(data),
-        format=facts.format,
-        width=facts.width,
-        height=facts.height,
-    )
-    keeping.put(image, data, facts.thumbnail)
+def _check(draft: Import, file: IncomingFile, inspect: Inspect) -> Picture:
+    """Return the file with a row that is not saved, and without bytes if it is rejected."""
+    image = Image(face_import=draft, original_name=_storable(file.name), byte_size=file.size)
     try:
-        with drafts.locked(draft):
-            twin = draft.files.filter(state=Image.State.ACCEPTED, sha256=image.sha256).first()
-            if twin is None:
-                return Received(_record(image, actor), new=True)
-    except BaseException:
-        # A commit can succeed although its answer is lost. Then a row names the bytes.
-        if not Image.objects.filter(storage_key=image.storage_key).exists():
-            keeping.destroy(image)
-        raise
-    keeping.destroy(image)
-    if twin.original_name == name:
-        return Received(twin, new=False)
+        inspection.check_size(file.size)
+        data = file.read()
+        image.byte_size, image.sha256 = len(data), inspection.digest(data)
+        facts = inspect(data)
+    except Rejected as why:
+        return Picture(_rejected(image, why), b"", b"")
+    image.state = Image.State.ACCEPTED
+    image.format, image.width, image.height = facts.format, facts.width, facts.height
+    return Picture(image, data, facts.thumbnail)
+
+
+def _rejected(image: Image, why: Rejected) -> Image:
+    """Return the row of a file that is rejected, instead of `image`."""
+    return Image(
+        face_import=image.face_import,
+        original_name=image.original_name,
+        byte_size=image.byte_size,
+        sha256=image.sha256,
+        state=Image.State.LEFT_OUT,
+        reason=why.code,
+        explanation=why.sentence,
+    )
+
+
+def _record(draft: Import, images: list[Image], actor: Actor) -> list[Received]:
+    """Save the rows that the draft does not have yet, and write one row of the trail for them."""
+    hashes = [image.sha256 for image in images if image.state == Image.State.ACCEPTED]
+    twins = draft.files.filter(state=Image.State.ACCEPTED, sha256__in=hashes)
+    accepted = {twin.sha256: twin for twin in twins}
+    images = [_unless_known(image, accepted) for image in images]
+    names = [image.original_name for image in images if image.state == Image.State.LEFT_OUT]
+    rejected = draft.files.filter(state=Image.State.LEFT_OUT, original_name__in=names)
+    known = {_identity(image): image for image in rejected}
+    rows = [known.setdefault(_identity(image), image) for image in images]
+    are_new = [row._state.adding and row not in rows[:n] for n, row in enumerate(rows)]
+    new = Image.objects.bulk_create(compress(rows, are_new))
+    if new:
+        trail.append(actor, Action.IMAGES_RECEIVED, draft, **_details(new))
+    return [Received(row, is_new) for row, is_new in zip(rows, are_new, strict=True)]
+
+
+def _unless_known(image: Image, accepted: dict[str, Image]) -> Image:
+    """Return the row of a file: its own, that of the same file, or its rejection as a duplicate."""
+    if image.state == Image.State.LEFT_OUT:
+        return image
+    twin = accepted.setdefault(image.sha256, image)
+    if twin.original_name == image.original_name:
+        return twin
     sentence = f"The same image is already in this import, as {twin.original_name}."
-    duplicate = Rejected("duplicate", sentence)
-    return _reject(draft, name, image.byte_size, image.sha256, duplicate, actor)
+    return _rejected(image, Rejected("duplicate", sentence))
 
 
-def _record(image: Image, actor: Actor) -> Image:
-    image.save(force_insert=True)
-    draft = image.face_import
-    trail.append(actor, Action.IMAGE_ACCEPTED, image, face_import=draft.pk, sha256=image.sha256)
-    return image
+def _identity(image: Image) -> tuple[object, ...]:
+    return image.state, image.original_name, image.byte_size, image.sha256, image.reason
 
 
-def _reject(
-    draft: Import, name: str, byte_size: int, sha256: str, rejected: Rejected, actor: Actor
-) -> Received:
-    facts = {
-        "state": Image.State.LEFT_OUT,
-        "original_name": name,
-        "byte_size": byte_size,
-        "sha256": sha256,
-        "reason": rejected.code,
-    }
-    with drafts.locked(draft):
-        image, new = draft.files.get_or_create(**facts, defaults={"explanation": rejected.sentence})
-        if new:
-            trail.append(
-                actor, Action.IMAGE_REJECTED, image, face_import=draft.pk, reason=rejected.code
-            )
-    return Received(image, new)
+def _details(new: list[Image]) -> dict[str, dict[str, str]]:
+    """Return what the trail says: the hash of each accepted image, why each other is rejected."""
+    accepted = {str(one.pk): one.sha256 for one in new if one.state == Image.State.ACCEPTED}
+    rejected = {str(one.pk): one.reason for one in new if one.state == Image.State.LEFT_OUT}
+    return {"accepted": accepted, "rejected": rejected}
 
 
 def _storable(name: str) -> str:

@@ -1,19 +1,20 @@
-"""Images in a folder: a file storage whose saved file outlives a power cut."""
+"""Images in a folder: a file storage whose saved files outlive a power cut."""
 
 import errno
 import os
 import shutil
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 
 SPARE_BYTES = 50_000_000  # room for five images of the largest size
 
 
 class DurableFileStorage(FileSystemStorage):
-    """Django's file storage, with the file and every folder above it flushed to the disk."""
+    """Django's file storage, with the files and every folder above them flushed to the disk."""
 
     def probe(self) -> None:
         """Raises OSError if the folder, or its parent if there is none yet, could take no image."""
@@ -25,15 +26,16 @@ class DurableFileStorage(FileSystemStorage):
         if shutil.disk_usage(folder).free < SPARE_BYTES:
             raise OSError(errno.ENOSPC, "The disk of the images is full.")
 
-    def _save(self, name: str, content: Any) -> str:
-        saved: str = super()._save(name, content)  # type: ignore[misc]
-        path = Path(self.path(saved))
-        _flush(path)
-        _flush(path.parent)
+    def save_all(self, contents: Mapping[str, bytes]) -> None:
+        """Save files under names that are free. Raises OSError, and some may then be there."""
+        paths = [Path(self.path(self.save(name, ContentFile(contents[name])))) for name in contents]
+        for path in paths:  # once all are written, so that the disk takes them together
+            _flush(path)
         # After a power cut, a file is only there if every folder that leads to it is on the disk.
-        for folder in path.parents[1 : len(Path(saved).parts)]:
-            _flush_once(folder, path.parent)
-        return saved
+        for folder in {path.parent for path in paths}:
+            _flush(folder)
+            for above in folder.parents[: len(folder.relative_to(self.location).parts)]:
+                _flush_once(above, folder)
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ An image is read, or put, by one request in one piece: what S3 acknowledged is c
 it refused is not there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -92,6 +92,11 @@ class PrivateS3Storage(S3Storage):  # type: ignore[misc]  # the library has no t
     def _save(self, name: str, content: Any) -> str:
         saved: str = super()._save(name, content)
         return saved
+
+    def save_all(self, contents: Mapping[str, bytes]) -> None:
+        """Save objects under names that are free. Raises OSError, and some may then be there."""
+        for name, data in contents.items():
+            self.save(name, ContentFile(data))
 
     @_as_os_errors()
     def delete(self, name: str) -> None:

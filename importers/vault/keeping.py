@@ -6,9 +6,10 @@ row, which `sweeping` removes, and never a row without its file.
 
 import logging
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from importers.imaging.inspection import EXTENSIONS
@@ -18,17 +19,32 @@ log = logging.getLogger(__name__)
 
 
 class StorageUnavailable(Exception):
-    """The file could not be written (the disk may be full). Nothing was stored."""
+    """Files could not be written (the disk may be full). None of them is stored."""
 
 
-def put(image: Image, data: bytes, thumbnail: bytes) -> None:
-    """Store both durably and set their keys, but do not save the row. Raises StorageUnavailable."""
-    image.storage_key = _put(image.face_import, data, EXTENSIONS[image.format])
+class Picture(NamedTuple):
+    """What belongs to one image: its row, its bytes and those of its thumbnail."""
+
+    image: Image
+    data: bytes
+    thumbnail: bytes
+
+
+def put(pictures: Iterable[Picture]) -> None:
+    """Store them durably and set the keys of the rows, but save no row.
+
+    Raises StorageUnavailable, and then none of them is stored.
+    """
+    contents: dict[str, bytes] = {}
+    for image, data, thumbnail in pictures:
+        image.storage_key = _new_key(image.face_import, EXTENSIONS[image.format])
+        image.thumbnail_key = _new_key(image.face_import, "jpg")
+        contents |= {image.storage_key: data, image.thumbnail_key: thumbnail}
     try:
-        image.thumbnail_key = _put(image.face_import, thumbnail, "jpg")
-    except StorageUnavailable:
-        destroy(image)
-        raise
+        default_storage.save_all(contents)  # type: ignore[attr-defined]  # both of ours have it
+    except OSError as error:
+        _destroy_all(contents)  # a part of them may have been written
+        raise StorageUnavailable from error
 
 
 def read(image: Image) -> bytes:
@@ -44,19 +60,20 @@ def read_thumbnail(image: Image) -> bytes:
     return _read(image.thumbnail_key)
 
 
-def destroy(image: Image) -> None:
-    """Remove its stored bytes, if it has any. Those that cannot be removed now are swept later."""
-    for key in filter(None, (image.storage_key, image.thumbnail_key)):
-        destroy_key(key)
+def destroy(*images: Image) -> None:
+    """Remove their stored bytes, if they have any. What cannot be removed now is swept later."""
+    _destroy_all(key for image in images for key in (image.storage_key, image.thumbnail_key) if key)
 
 
-def destroy_key(key: str) -> None:
-    """Remove what is stored under a key, or leave it to the next sweep."""
+def destroy_key(key: str) -> bool:
+    """Remove what is stored under a key. Return False if that fails, so that it is swept later."""
     try:
         default_storage.delete(key)
     except OSError as error:
         # Only the type of the error: its text names the file.
         log.warning("a stored file could not be deleted: %s", type(error).__name__)
+        return False
+    return True
 
 
 def keys(face_import: Import) -> set[str]:
@@ -76,13 +93,13 @@ def age(key: str) -> timedelta:
         return timedelta()
 
 
-def _put(face_import: Import, data: bytes, extension: str) -> str:
-    name = f"{_folder(face_import)}/{uuid.uuid4().hex}.{extension}"
-    try:
-        return default_storage.save(name, ContentFile(data))
-    except OSError as error:
-        destroy_key(name)  # a part of it may have been written
-        raise StorageUnavailable from error
+def _new_key(face_import: Import, extension: str) -> str:
+    return f"{_folder(face_import)}/{uuid.uuid4().hex}.{extension}"
+
+
+def _destroy_all(keys: Iterable[str]) -> None:
+    """Stop at the first failure: during an outage, each further one would take many seconds."""
+    all(map(destroy_key, keys))
 
 
 def _read(key: str) -> bytes:

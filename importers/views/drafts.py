@@ -37,7 +37,11 @@ def draft_page(
         "form": form or AttestationForm(),
         "list_form": FaceListForm(initial={"face_list": draft.face_list_id}),
         "statement": statements.in_force(),
-        "max_bytes": MAX_BYTES,
+        "limits": {
+            "file_bytes": MAX_BYTES,
+            "group_files": files.GROUP_FILES,
+            "group_bytes": files.GROUP_BYTES,
+        },
         "refusal": refusal,
         **shelf(request, draft),
     }

@@ -9,7 +9,8 @@ import { UploadQueue } from "./upload-queue.js";
 import { uploadBy } from "./upload-transport.js";
 
 const form = document.getElementById("upload");
-const queue = new UploadQueue(uploadBy(form));
+const { groupFiles, groupBytes } = form.dataset;
+const queue = new UploadQueue(uploadBy(form), { files: Number(groupFiles), bytes: Number(groupBytes) });
 
 showUploads(form, queue, async () => {
   if (queue.stopped && !(await renewToken(form.dataset.page).catch(() => false))) return;

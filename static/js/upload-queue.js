@@ -1,10 +1,11 @@
-/* The upload queue: sends a few files at a time and retries those that fail for a temporary reason,
-   a few times, or as long as the server says when to try again.
+/* The upload queue: sends a few groups of files at a time and retries files that fail for a
+   temporary reason, a few times, or as long as the server says when to try again.
    It knows neither the page nor the network; the caller provides `send`. */
 
 /** @typedef {{ name: string, file: File | null }} Item - `file` is null if it cannot be read */
 /** @typedef {{ code: string, reason: string, isPassing?: boolean, isFinal?: boolean, waitMs?: number }} Failure */
 /** @typedef {{ kind: "accepted" | "rejected" | "known" } | { failure: Failure }} Outcome */
+/** @typedef {{ files: number, bytes: number }} Limits - of a group; a larger file goes alone */
 
 const AT_ONCE = 4;
 const RETRY_AFTER_MS = [1000, 3000, 9000];
@@ -18,6 +19,7 @@ export class UploadQueue extends EventTarget {
   #active = 0;
   #reading = 0;
   #send;
+  #limits;
 
   given = 0;
   done = 0;
@@ -27,10 +29,14 @@ export class UploadQueue extends EventTarget {
   /** @type {Failure | null} Why no more files are sent, or null while they are. */
   stopped = null;
 
-  /** @param {(item: Item) => Promise<Outcome>} send */
-  constructor(send) {
+  /**
+   * @param {(group: Item[]) => Promise<Outcome[]>} send
+   * @param {Limits} limits
+   */
+  constructor(send, limits) {
     super();
     this.#send = send;
+    this.#limits = limits;
   }
 
   get isBusy() {
@@ -71,25 +77,45 @@ export class UploadQueue extends EventTarget {
   #advance() {
     while (!this.stopped && this.#active < AT_ONCE && this.#waiting.length) {
       this.#active += 1;
-      this.#upload(this.#waiting.shift());
+      this.#upload(this.#nextGroup());
     }
     this.#changed();
     if (!this.isBusy && this.done) this.dispatchEvent(new Event("finish"));
   }
 
-  async #upload(item) {
-    const waits = [...RETRY_AFTER_MS];
-    let outcome = await this.#send(item);
-    while (outcome.failure && !this.stopped) {
-      const wait = outcome.failure.waitMs ?? (outcome.failure.isPassing ? waits.shift() : undefined);
-      if (wait === undefined) break;
-      await new Promise((resume) => setTimeout(resume, wait));
-      outcome = await this.#send(item);
+  #nextGroup() {
+    let [count, bytes] = [0, 0];
+    for (const { file } of this.#waiting.slice(0, this.#limits.files)) {
+      bytes += file.size;
+      if (count && bytes > this.#limits.bytes) break;
+      count += 1;
     }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #upload(group) {
+    await this.#settle(group, RETRY_AFTER_MS);
     this.#active -= 1;
-    if (outcome.failure) this.#fail(item, outcome.failure);
-    else this.#count(outcome.kind);
     this.#advance();
+  }
+
+  /* If the server does not say when, files are sent again one by one: the reason may be one of them. */
+  async #settle(group, waits) {
+    const outcomes = this.stopped ? group.map(() => ({ failure: this.stopped })) : await this.#send(group);
+    const again = group.filter((item, number) => !this.#isSettled(item, outcomes[number], waits));
+    this.#changed();
+    if (!again.length) return;
+    const { waitMs } = outcomes[group.indexOf(again[0])].failure;
+    await new Promise((resume) => setTimeout(resume, waitMs ?? waits[0]));
+    if (waitMs) return this.#settle(again, waits);
+    for (const item of again) await this.#settle([item], waits.slice(1));
+  }
+
+  #isSettled(item, { kind, failure }, waits) {
+    if (kind) this.#count(kind);
+    else if (!this.stopped && (failure.waitMs || (failure.isPassing && waits.length))) return false;
+    else this.#fail(item, failure);
+    return true;
   }
 
   #count(kind) {

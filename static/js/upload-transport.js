@@ -1,6 +1,8 @@
-/* Sends one file per request and translates the response for the queue. */
+/* Sends a group of files per request and translates the response for the queue. */
 
-/** @import { Item, Outcome } from "./upload-queue.js" */
+/** @import { Failure, Item, Outcome } from "./upload-queue.js" */
+
+import { UNREADABLE } from "./upload-queue.js";
 
 const PASSING = ["incomplete", "not_stored"];
 const FINAL = ["signed_out", "sealed"];
@@ -15,37 +17,52 @@ const SIGNED_OUT = {
 
 /**
  * @param {HTMLFormElement} form
- * @returns {(item: Item) => Promise<Outcome>}
+ * @returns {(group: Item[]) => Promise<Outcome[]>}
  */
 export function uploadBy(form) {
-  return async (item) => {
+  return async (group) => {
     try {
       const headers = { Accept: "application/json" };
-      const answer = await fetch(form.action, { method: "POST", body: bodyOf(form, item), headers });
-      if (answer.status === 403) return { failure: SIGNED_OUT };
-      return outcomeOf(answer, await answer.json());
+      const answer = await fetch(form.action, { method: "POST", body: bodyOf(form, group), headers });
+      if (answer.status === 403) return group.map(() => ({ failure: SIGNED_OUT }));
+      return outcomesOf(group, answer, await answer.json());
     } catch {
-      return { failure: UNREACHABLE };
+      return Promise.all(group.map(async ({ file }) => ({ failure: await reasonFor(file) })));
     }
   };
 }
 
 /* A file over the limit is not sent: its name and size are enough to reject it. */
-function bodyOf(form, { name, file }) {
+function bodyOf(form, group) {
   const body = new FormData();
   body.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
-  body.set("name", name);
-  body.set("size", file.size);
-  if (file.size <= Number(form.dataset.mostBytes)) body.set("file", file, "file");
+  for (const { name, file } of group) {
+    body.append("name", name);
+    body.append("size", file.size);
+    body.append("file", file.size <= Number(form.dataset.fileBytes) ? file : new Blob(), "file");
+  }
   return body;
 }
 
-function outcomeOf(answer, { code, reason, state, new: isNew }) {
-  if (!answer.ok) {
-    const seconds = answer.headers.get("Retry-After");
-    const waitMs = seconds ? Number(seconds) * 1000 : undefined;
-    return { failure: { code, reason, isPassing: PASSING.includes(code), isFinal: FINAL.includes(code), waitMs } };
+/* Files after the last outcome share the reason why the server stopped there. */
+function outcomesOf(group, answer, { files = [], code, reason }) {
+  const seconds = answer.headers.get("Retry-After");
+  const waitMs = seconds ? Number(seconds) * 1000 : undefined;
+  const failure = { code, reason, isPassing: PASSING.includes(code), isFinal: FINAL.includes(code), waitMs };
+  return group.map((_, number) => (number in files ? { kind: kindOf(files[number]) } : { failure }));
+}
+
+function kindOf({ state, new: isNew }) {
+  if (!isNew) return "known";
+  return state === "accepted" ? "accepted" : "rejected";
+}
+
+/* A file that was changed, moved or deleted after it was chosen can no longer be sent. */
+async function reasonFor(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return UNREACHABLE;
+  } catch {
+    return UNREADABLE;
   }
-  if (!isNew) return { kind: "known" };
-  return { kind: state === "accepted" ? "accepted" : "rejected" };
 }

@@ -175,7 +175,7 @@ def test_unreadable_file_leaves_a_draft_and_sends_nothing(
     folder: Path, options: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     outcome = import_faces(folder, *options)

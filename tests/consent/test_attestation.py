@@ -14,7 +14,7 @@ from importers.consent.attestation import AlreadySealed, DraftChanged, NothingTo
 from importers.intake import drafts, files
 from importers.models import Attestation, AuditEvent, FaceList, Import, Statement
 from tests.support.attestations import ANSWERS, sign
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.makers import MakeDraft
 from tests.support.pictures import draw
 from tests.support.trail import block_the_next_row
@@ -94,13 +94,13 @@ class TestRefusal:
 
     def test_signing_requires_an_accepted_image(self, face_list: FaceList, actor: Actor) -> None:
         empty = drafts.open_draft(face_list, actor)
-        files.receive(empty, incoming("a.txt", b"a"), actor)
+        receive_one(empty, incoming("a.txt", b"a"), actor)
         with pytest.raises(NothingToSend):
             sign(empty, actor)
 
     def test_image_added_after_display_blocks_signing(self, draft: Import, actor: Actor) -> None:
         shown = attestation.shown_now(draft)
-        files.receive(draft, incoming("new.jpg", draw(9)), actor)
+        receive_one(draft, incoming("new.jpg", draw(9)), actor)
         with pytest.raises(DraftChanged):
             attestation.attest(draft, ANSWERS, actor, shown)
 
@@ -120,7 +120,7 @@ class TestRefusal:
     def test_image_replaced_after_display_blocks_signing(self, draft: Import, actor: Actor) -> None:
         shown = attestation.shown_now(draft)
         files.remove(draft.files.all()[0], actor)
-        files.receive(draft, incoming("new.jpg", draw(9)), actor)
+        receive_one(draft, incoming("new.jpg", draw(9)), actor)
         with pytest.raises(DraftChanged):
             attestation.attest(draft, ANSWERS, actor, shown)
 

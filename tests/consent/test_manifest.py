@@ -6,9 +6,9 @@ import pytest
 
 from importers.audit.actors import Actor
 from importers.consent import manifest
-from importers.intake import drafts, files
+from importers.intake import drafts
 from importers.models import FaceList, Import
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.makers import MakeDraft
 from tests.support.pictures import draw
 
@@ -42,14 +42,14 @@ def test_manifest_does_not_depend_on_upload_order(face_list: FaceList, actor: Ac
     imports = [drafts.open_draft(face_list, actor) for _ in range(2)]
     for seeds, draft in zip(((0, 1, 2), (2, 0, 1)), imports, strict=True):
         for seed in seeds:
-            files.receive(draft, incoming(f"{seed}.jpg", draw(seed)), actor)
+            receive_one(draft, incoming(f"{seed}.jpg", draw(seed)), actor)
     assert manifest.lines(imports[0]) == manifest.lines(imports[1])
 
 
 def test_manifest_excludes_rejected_files(draft: Import, actor: Actor) -> None:
     before = manifest.lines(draft)
-    files.receive(draft, incoming("a.txt", b"a"), actor)
-    files.receive(draft, incoming("again.jpg", draw()), actor)
+    receive_one(draft, incoming("a.txt", b"a"), actor)
+    receive_one(draft, incoming("again.jpg", draw()), actor)
     assert draft.files.count() == 5
     assert manifest.lines(draft) == before
 

@@ -13,7 +13,6 @@ from importers.forwarding.control import retry
 from importers.forwarding.sending import send_next
 from importers.gateway import client
 from importers.imaging.inspection import digest
-from importers.intake import files
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Gateway, Import
 from importers.persona.client import ImageFile
@@ -31,7 +30,7 @@ from tests.support.batches import (
     worker_actions,
 )
 from tests.support.broken_database import database_fails_at
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.forwarding import forward, time_passes
 from tests.support.pictures import draw
 from tests.support.recovery import recover
@@ -49,7 +48,7 @@ def test_send_uploads_stored_bytes_in_order(
 ) -> None:
     draft = make_draft(known_list, images=2)
     drawing = draw(7, kind="PNG")
-    files.receive(draft, incoming("Jane Doe, 1990-01-01.png", drawing), actor)
+    receive_one(draft, incoming("Jane Doe, 1990-01-01.png", drawing), actor)
     sent = submit(draft, actor)
     forward()
     (entry,) = persona.ledger()

@@ -10,11 +10,10 @@ from pytest_django import Settings
 from importers.audit.actors import Actor
 from importers.consent import attestation, manifest
 from importers.forwarding import submission
-from importers.intake import files
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
 from tests.support.attestations import ANSWERS, submit
 from tests.support.broken_database import database_fails_at
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.pictures import draw
 from tests.support.threads import at_once
 
@@ -38,8 +37,8 @@ class TestPreview:
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list, images=1)
-        files.receive(draft, incoming("notes.txt", b"notes"), actor)
-        files.receive(draft, incoming("again.jpg", draw(0)), actor)
+        receive_one(draft, incoming("notes.txt", b"notes"), actor)
+        receive_one(draft, incoming("again.jpg", draw(0)), actor)
         shown = submission.preview(draft)
         assert (shown.images, shown.bytes, shown.requests) == (1, len(draw(0)), [1])
         assert draft.files.count() == 3
@@ -89,7 +88,7 @@ class TestSubmit:
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list, images=1)
-        files.receive(draft, incoming("notes.txt", b"notes"), actor)
+        receive_one(draft, incoming("notes.txt", b"notes"), actor)
         batch = submit(draft, actor).batches.get()
         assert batch.image_count == batch.images.count() == 1
         assert draft.files.get(state=Image.State.LEFT_OUT).batch is None
@@ -139,7 +138,7 @@ class TestRefusedSubmit:
         draft = make_draft(face_list)
         shown = attestation.shown_now(draft)
         data = draw(99)
-        files.receive(draft, incoming("late.jpg", data), actor)
+        receive_one(draft, incoming("late.jpg", data), actor)
         with pytest.raises(attestation.DraftChanged):
             submission.submit(draft, ANSWERS, actor, shown)
         assert is_untouched(draft)

@@ -33,9 +33,10 @@ import sys
 from importers.imaging.processes import Limits, Processes
 
 processes = Processes(1, 1, Limits(processor_seconds=1))
-for name in sys.argv[1:]:
-    processes.inspect(open(name, "rb").read(), wait=True)
-    print("inspected", flush=True)
+with processes.place(wait=True) as inspect:
+    for name in sys.argv[1:]:
+        inspect(open(name, "rb").read())
+        print("inspected", flush=True)
 sys.stdin.read()
 """
 SENTENCE = (
@@ -46,7 +47,7 @@ SENTENCE = (
 
 def outcome(own: Pool, data: bytes) -> Facts | str:
     try:
-        return own.processes.inspect(data, wait=True)
+        return own.inspect(data)
     except Rejected as why:
         return why.code
 
@@ -55,11 +56,11 @@ class TestInspection:
     def test_child_finds_what_inspection_finds(self) -> None:
         with pool() as own:
             for data in (draw(1), draw(2, kind="PNG")):
-                assert own.processes.inspect(data, wait=True) == inspection.inspect(data)
+                assert own.inspect(data) == inspection.inspect(data)
 
     def test_rejection_comes_back_with_its_sentence(self) -> None:
         with pool() as own, pytest.raises(Rejected) as caught:
-            own.processes.inspect(b"%PDF-1.7", wait=True)
+            own.inspect(b"%PDF-1.7")
         assert caught.value.code == "not_jpeg_or_png"
         assert (
             caught.value.sentence == "The file is a PDF document; only JPEG and PNG are accepted."
@@ -82,7 +83,7 @@ class TestInspection:
 
     def test_child_that_cannot_start_is_not_blamed_on_the_picture(self) -> None:
         with pool(limits=Limits(memory_bytes=2**80)) as own, pytest.raises(CannotStart):
-            own.processes.inspect(draw(), wait=True)
+            own.inspect(draw())
 
 
 class TestLimits:
@@ -90,7 +91,7 @@ class TestLimits:
         data = costly()
         with pool(limits=Limits(processor_seconds=0.3)) as own:
             with pytest.raises(TooCostly) as caught:
-                own.processes.inspect(data, wait=True)
+                own.inspect(data)
             assert (caught.value.code, caught.value.sentence) == ("too_costly", SENTENCE)
             assert isinstance(outcome(own, draw()), Facts)
 
@@ -145,15 +146,15 @@ class TestPlaces:
         with pool(places=2) as own:
             taken = own.processes.place(wait=False), own.processes.place(wait=False)
             with taken[0], taken[1], pytest.raises(Busy):
-                own.processes.inspect(draw(), wait=False)
-            assert own.processes.inspect(draw(), wait=False).format == "JPEG"
+                own.inspect(draw(), wait=False)
+            assert own.inspect(draw(), wait=False).format == "JPEG"
 
     def test_picture_that_may_wait_gets_the_next_place(self) -> None:
         with pool(places=1) as own, ThreadPoolExecutor(1) as thread:
             with own.processes.place(wait=False):
-                waiting = thread.submit(own.processes.inspect, draw(), wait=True)
+                waiting = thread.submit(own.inspect, draw())
                 with pytest.raises(Busy):  # takes longer than any wait for a moment
-                    own.processes.inspect(draw(), wait=False)
+                    own.inspect(draw(), wait=False)
                 assert not waiting.done()
             assert waiting.result().format == "JPEG"
 

@@ -13,7 +13,7 @@ from importers.intake.drafts import NotADraft
 from importers.models import AuditEvent, FaceList, Image, Import
 from importers.vault import viewing
 from tests.support.attestations import submit
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.makers import AddFile
 from tests.support.pictures import draw
 from tests.support.stored_files import keys_of, stored_files
@@ -105,9 +105,9 @@ class TestAfterTheDraft:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda ended, actor: files.receive(ended, incoming("new.jpg", draw(9)), actor),
-            lambda ended, actor: files.receive(ended, incoming("new.txt", b"new"), actor),
-            lambda ended, actor: files.receive(ended, incoming("face.jpg", draw()), actor),
+            lambda ended, actor: receive_one(ended, incoming("new.jpg", draw(9)), actor),
+            lambda ended, actor: receive_one(ended, incoming("new.txt", b"new"), actor),
+            lambda ended, actor: receive_one(ended, incoming("face.jpg", draw()), actor),
             lambda ended, actor: files.remove(ended.files.get(reason=""), actor),
             lambda ended, actor: files.remove(ended.files.exclude(reason="").get(), actor),
             lambda ended, actor: files.clear_rejected(ended, actor),
@@ -149,11 +149,10 @@ ACTS: dict[str, Callable[[Image, Image, Actor], object]] = {
     "import.list_changed": lambda image, rejected, actor: drafts.change_list(
         image.face_import, FaceList.objects.get(persona_id="lst_other"), actor
     ),
-    "image.accepted": lambda image, rejected, actor: files.receive(
-        image.face_import, incoming("new.jpg", draw(9)), actor
-    ),
-    "image.left_out": lambda image, rejected, actor: files.receive(
-        image.face_import, incoming("new.txt", b"new"), actor
+    "images.received": lambda image, rejected, actor: files.receive(
+        image.face_import,
+        [incoming("new.jpg", draw(9)), incoming("newer.jpg", draw(8)), incoming("new.txt", b"new")],
+        actor,
     ),
     "image.removed": lambda image, rejected, actor: files.remove(image, actor),
     "left_out.cleared": lambda image, rejected, actor: files.clear_rejected(
@@ -206,12 +205,12 @@ class TestAuditTrail:
         assert list(rows) == [
             ("import.drafted", "import", str(draft.pk), {"list": "lst_unknown"}),
             (
-                *("image.accepted", "image", str(image.pk)),
-                {"face_import": draft.pk, "sha256": image.sha256},
+                *("images.received", "import", str(draft.pk)),
+                {"accepted": {str(image.pk): image.sha256}, "rejected": {}},
             ),
             (
-                *("image.left_out", "image", str(rejected.pk)),
-                {"face_import": draft.pk, "reason": "not_jpeg_or_png"},
+                *("images.received", "import", str(draft.pk)),
+                {"accepted": {}, "rejected": {str(rejected.pk): "not_jpeg_or_png"}},
             ),
             ("image.removed", "image", str(image.pk), {"sha256": image.sha256}),
             ("left_out.cleared", "import", str(draft.pk), {"count": 1}),

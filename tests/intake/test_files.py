@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from importers.audit.actors import Actor
 from importers.intake import drafts, files
-from importers.intake.files import Received
-from importers.models import FaceList, Image, Import
-from tests.support.files import incoming
+from importers.intake.files import IncomingFile, Received
+from importers.models import AuditEvent, FaceList, Image, Import
+from tests.support.files import incoming, receive_one
 from tests.support.makers import AddFile
 from tests.support.pictures import draw, draw_largest
 from tests.support.stored_files import keys_of, stored_files
@@ -79,7 +80,7 @@ class TestSameFileAgain:
         assert first.new
         assert second == Received(first.image, new=False)
         assert Image.objects.count() == 1
-        assert actions().count("image.left_out") == 1
+        assert actions().count("images.received") == 1
 
     def test_same_bytes_under_another_name_are_a_duplicate(
         self, add_file: AddFile, media: Path
@@ -107,7 +108,7 @@ class TestSameFileAgain:
         add_file("a.jpg")
         other = drafts.open_draft(face_list, actor)
         data = draw()
-        assert files.receive(other, incoming("a.jpg", data), actor).new
+        assert receive_one(other, incoming("a.jpg", data), actor).new
         assert Image.objects.filter(state=Image.State.ACCEPTED).count() == 2
 
     def test_duplicate_is_accepted_once_the_first_is_removed(
@@ -127,7 +128,7 @@ class TestSameFileAgain:
         def receive(name: str) -> str:
             start.wait(timeout=10)
             try:
-                return files.receive(draft, incoming(name, data), actor).image.state
+                return receive_one(draft, incoming(name, data), actor).image.state
             finally:
                 connection.close()
 
@@ -150,13 +151,95 @@ class TestSameFileAgain:
         def receive(_: int) -> bool:
             start.wait(timeout=10)
             try:
-                return files.receive(draft, incoming("a.jpg", data), actor).new
+                return receive_one(draft, incoming("a.jpg", data), actor).new
             finally:
                 connection.close()
 
         with ThreadPoolExecutor(2) as pool:
             assert sorted(pool.map(receive, range(2))) == [False, True]
         assert set(stored_files(media)) == keys_of(Image.objects.get())
+
+
+class TestGroup:
+    @pytest.fixture
+    def group(self) -> list[IncomingFile]:
+        """Two good files, the first of them twice and once under another name, and two bad ones."""
+        return [
+            incoming("a.jpg", draw(1)),
+            incoming("notes.txt", b"notes"),
+            incoming("a.jpg", draw(1)),
+            incoming("copy of a.jpg", draw(1)),
+            incoming("film.jpg", b"", 4_000_000_000),
+            incoming("b.png", draw(2, kind="PNG")),
+        ]
+
+    def test_each_file_of_a_group_has_its_own_outcome(
+        self, group: list[IncomingFile], draft: Import, actor: Actor, media: Path
+    ) -> None:
+        received = files.receive(draft, group, actor)
+        assert [(one.image.original_name, one.image.reason, one.new) for one in received] == [
+            ("a.jpg", "", True),
+            ("notes.txt", "not_jpeg_or_png", True),
+            ("a.jpg", "", False),
+            ("copy of a.jpg", "duplicate", True),
+            ("film.jpg", "too_large", True),
+            ("b.png", "", True),
+        ]
+        assert received[2].image == received[0].image
+        assert list(draft.files.all()) == [one.image for one in received if one.new]
+        assert set(stored_files(media)) == keys_of(received[0].image, received[5].image)
+        assert all(one.image.storage_key == "" for one in received[3:5])
+
+    def test_one_audit_row_names_every_new_file_of_a_group(
+        self, group: list[IncomingFile], draft: Import, actor: Actor
+    ) -> None:
+        before = actions()
+        first, notes, _, copy, film, last = (
+            one.image for one in files.receive(draft, group, actor)
+        )
+        assert actions() == [*before, "images.received"]
+        event = AuditEvent.objects.latest("pk")
+        assert (event.object_type, event.object_id) == ("import", str(draft.pk))
+        assert event.details == {
+            "accepted": {str(first.pk): first.sha256, str(last.pk): last.sha256},
+            "rejected": {
+                str(notes.pk): "not_jpeg_or_png",
+                str(copy.pk): "duplicate",
+                str(film.pk): "too_large",
+            },
+        }
+        assert breaks() == []
+
+    def test_same_group_again_changes_nothing(
+        self, group: list[IncomingFile], draft: Import, actor: Actor, media: Path
+    ) -> None:
+        first = files.receive(draft, group, actor)
+        before = stored_files(media), list(Image.objects.values()), actions()
+        again = files.receive(draft, group, actor)
+        assert again == [Received(one.image, new=False) for one in first]
+        assert (stored_files(media), list(Image.objects.values()), actions()) == before
+
+    def test_group_takes_no_more_queries_than_one_file(self, draft: Import, actor: Actor) -> None:
+        counts = []
+        for seeds in (range(1), range(1, 11)):
+            group = [incoming(f"{seed}.jpg", draw(seed)) for seed in seeds]
+            with CaptureQueriesContext(connection) as queries:
+                files.receive(draft, group, actor)
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+
+    def test_files_are_cut_into_groups_by_number_and_by_bytes(self) -> None:
+        def sizes(*given: int) -> list[list[int]]:
+            incoming_files = [incoming("a.jpg", b"", size) for size in given]
+            return [[file.size for file in group] for group in files.groups(incoming_files)]
+
+        most = files.GROUP_BYTES
+        assert sizes() == []
+        assert [len(group) for group in sizes(*[1] * 45)] == [20, 20, 5]
+        assert sizes(most, 1) == [[most], [1]]
+        assert sizes(most - 1, 1, 1) == [[most - 1, 1], [1]]
+        assert sizes(1, most + 1, 1) == [[1], [most + 1], [1]]
+        assert sizes(4_000_000_000, 4_000_000_000, most) == [[4_000_000_000, 4_000_000_000, most]]
 
 
 def rejected_files() -> dict[str, tuple[bytes, str]]:
@@ -199,7 +282,7 @@ class TestRejection:
     def test_size_alone_rejects_a_file_that_is_too_large(
         self, draft: Import, actor: Actor, media: Path
     ) -> None:
-        files.receive(draft, incoming("film.jpg", b"", 4_000_000_000), actor)
+        receive_one(draft, incoming("film.jpg", b"", 4_000_000_000), actor)
         image = Image.objects.get()
         assert (image.reason, image.byte_size, image.sha256) == ("too_large", 4_000_000_000, "")
         assert image.explanation == "The file is 4000.0 MB; the limit is 10 MB."

@@ -13,13 +13,13 @@ from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from importers.audit.actors import Actor
-from importers.intake import drafts, files
+from importers.intake import drafts
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
 from tests.support.attestations import submit
 from tests.support.browser import attest, drop, open_draft, preview
 from tests.support.faces import write_faces
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.forwarding import forward
 from tests.support.image_processes import every_place_taken
 from tests.support.people import sign_in
@@ -175,6 +175,53 @@ def test_lost_uploads_are_retried_automatically(
     expect(preview(page)).to_contain_text("6 images in 1 batch (6)")
 
 
+def test_files_travel_in_groups_until_one_of_them_fails(
+    page: Page, known_list: FaceList, tmp_path: Path
+) -> None:
+    """The server fails whenever it receives one of the files, and only that one stays behind."""
+    write_faces(tmp_path / "many", 60)
+    draft = open_draft(page, known_list)
+    groups: list[int] = []
+
+    def fail_for_one(route: Route) -> None:
+        body = route.request.post_data_buffer or b""
+        groups.append(body.count(b'name="file"'))
+        if b"many/face-030.jpg" in body:
+            route.fulfill(status=500, body="<h1>Server error</h1>")
+        else:
+            route.continue_()
+
+    page.route("**/files/", fail_for_one)
+    page.evaluate(
+        "() => { window.setTimeout = (call) => queueMicrotask(call); }"
+    )  # retry without a pause
+    drop(page, tmp_path / "many")
+    expect(page.locator(".upload-failed-names li")).to_have_text(
+        "many/face-030.jpg: The server cannot be reached.", timeout=SLOW_MS
+    )
+    expect(preview(page)).to_contain_text("59 images")
+    assert draft.files.count() == 59
+    assert max(groups) > 1
+    assert len(groups) < 59
+
+
+def test_file_that_vanished_is_named_and_the_others_arrive(
+    page: Page, known_list: FaceList, tmp_path: Path
+) -> None:
+    paths = write_faces(tmp_path / "few", 8)
+    open_draft(page, known_list)
+    released = threading.Event()
+    page.route("**/files/", lambda route: route.continue_() if released.is_set() else route.abort())
+    drop(page, tmp_path / "few")
+    expect(page.locator(".upload-summary")).to_contain_text("of 8 files")
+    paths[5].unlink()
+    released.set()
+    expect(page.locator(".upload-failed-names li")).to_have_text(
+        "few/face-005.jpg: This file cannot be read on your computer."
+    )
+    expect(preview(page)).to_contain_text("7 images")
+
+
 def test_uploads_wait_while_the_server_is_busy(
     page: Page, known_list: FaceList, tmp_path: Path
 ) -> None:
@@ -263,7 +310,7 @@ def test_list_on_the_page_is_the_list_that_is_signed(
         environment="local", persona_id=persona.add_list("Another"), name="Another"
     )
     draft = open_draft(page, known_list)
-    files.receive(draft, incoming("face.jpg", draw(1)), actor)
+    receive_one(draft, incoming("face.jpg", draw(1)), actor)
     page.reload()
     attest(page)
     page.get_by_label("Face list", exact=True).select_option(label="Another")

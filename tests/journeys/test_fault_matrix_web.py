@@ -9,6 +9,7 @@ import pytest
 
 from importers.local_persona import LocalPersona
 from tests.support.faces import write_faces
+from tests.support.pages import outcome_of
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
 from tests.support.product import Product, product
@@ -73,7 +74,7 @@ def test_web_server_killed_amid_an_upload_leaves_no_face(
     assert list(tmp_path.rglob("*")) == []
     assert installed.rows("SELECT * FROM importers_image") == []
     installed.start_web(TMPDIR=str(tmp_path))
-    assert officer.upload(draft, "face.jpg", draw()).json()["state"] == "accepted"
+    assert outcome_of(officer.upload(draft, "face.jpg", draw()))["state"] == "accepted"
     assert list(tmp_path.rglob("*")) == []
     installed.stop()
 

@@ -48,7 +48,8 @@ class Server:
                 timeout=PATIENCE_SECONDS,
             )
             if answer.status_code != 503:
-                return str(answer.json()["code"] or answer.json()["state"])
+                (outcome,) = answer.json()["files"]
+                return str(outcome["code"] or outcome["state"])
             threading.Event().wait(int(answer.headers["Retry-After"]))
         raise TimeoutError
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 
 from importers.imaging import child
+from importers.imaging.inspection import Facts
 from importers.imaging.processes import Limits, Processes
 from importers.intake.inspecting import PLACES, processes
 from tests.support.pictures import encode, repeat_last_scan, solid
@@ -24,6 +25,11 @@ _numbers = itertools.count(1)  # the product has the plain limit
 class Pool:
     processes: Processes
     limits: Limits
+
+    def inspect(self, data: bytes, *, wait: bool = True) -> Facts:
+        """Inspect one picture in a place of its own."""
+        with self.processes.place(wait=wait) as inspect:
+            return inspect(data)
 
     def pids(self) -> list[int]:
         words = f"{CHILD} {self.limits.memory_bytes} "

@@ -46,14 +46,26 @@ def codes(html: str) -> list[str]:
 
 
 def upload(
-    client: Client, draft: Import, name: str, data: bytes | None, size: int | str | None = None
+    client: Client, draft: Import, name: str, data: bytes, size: int | str | None = None
 ) -> Any:
-    """Upload one file as the page's script does: its name and size are fields of the request."""
-    fields: dict[str, Any] = {"name": name, "size": len(data or b"") if size is None else size}
-    if data is not None:
-        fields["file"] = SimpleUploadedFile("file", data)
+    """Upload one file as the page's script does."""
+    return upload_group(client, draft, (name, data, len(data) if size is None else size))
+
+
+def upload_group(client: Client, draft: Import, *files: tuple[str, bytes, int | str]) -> Any:
+    """Upload files as the page's script does: their names and sizes are fields of the request."""
+    names, contents, sizes = zip(*files, strict=True)
+    parts = [SimpleUploadedFile("file", data) for data in contents]
+    fields = {"name": names, "size": sizes, "file": parts}
     path = reverse("import_upload", args=[draft.pk])
     return client.post(path, fields, headers={"Accept": "application/json"})
+
+
+def outcome_of(answer: Any) -> Any:
+    """The outcome of the only file of a request."""
+    assert answer.status_code == 200
+    (outcome,) = answer.json()["files"]
+    return outcome
 
 
 def upload_by_form(client: Client, draft: Import, *files: tuple[str, bytes]) -> Any:

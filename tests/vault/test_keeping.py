@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from importers.models import Image
+from importers.audit.actors import Actor
+from importers.intake import files
+from importers.models import Image, Import
 from importers.storage import DurableFileStorage
 from importers.vault.keeping import StorageUnavailable
+from tests.support.files import incoming
 from tests.support.makers import AddFile
 from tests.support.pictures import decode, draw
 from tests.support.stored_files import keys_of, stored_files
@@ -83,9 +86,8 @@ def test_next_image_flushes_only_what_has_changed(
 class FullDisk(DurableFileStorage):
     """A storage that fails after it has stored a part of the file, as a full disk does."""
 
-    def _save(self, name: str, content: Any) -> str:
-        super()._save(name, content)
-        os.truncate(self.path(name), 100)
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        os.truncate(self.path(super().save(name, content, max_length)), 100)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -94,10 +96,10 @@ class DiskForOneFile(FullDisk):
 
     saved = 0
 
-    def _save(self, name: str, content: Any) -> str:
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         self.saved += 1
         disk = DurableFileStorage if self.saved == 1 else FullDisk
-        return disk._save(self, name, content)
+        return disk.save(self, name, content, max_length)
 
 
 def use_full_disk(
@@ -119,6 +121,17 @@ def test_full_disk_leaves_neither_row_nor_file(
     assert stored_files(media) == {}
     assert not Image.objects.exists()
     assert actions() == before
+
+
+def test_disk_that_fills_amid_a_group_leaves_nothing_of_it(
+    draft: Import, actor: Actor, settings: Settings, media: Path
+) -> None:
+    use_full_disk(settings, media, DiskForOneFile)
+    group = [incoming("a.txt", b"a"), incoming("b.jpg", draw(1)), incoming("c.jpg", draw(2))]
+    before = actions()
+    with pytest.raises(StorageUnavailable):
+        files.receive(draft, group, actor)
+    assert (stored_files(media), Image.objects.count(), actions()) == ({}, 0, before)
 
 
 def test_file_is_accepted_again_after_a_full_disk(

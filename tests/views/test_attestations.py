@@ -12,10 +12,10 @@ from django.urls import reverse
 from importers.audit.actors import Actor
 from importers.consent import manifest, seal, statements
 from importers.consent.attestation import Answers
-from importers.intake import drafts, files
+from importers.intake import drafts
 from importers.models import Attestation, Batch, FaceList, Image, Import, Statement
 from tests.support.attestations import ANSWERS
-from tests.support.files import incoming
+from tests.support.files import incoming, receive_one
 from tests.support.image_rows import add_rows
 from tests.support.pages import page_of, values_of, words, words_of
 from tests.support.pictures import draw
@@ -124,7 +124,7 @@ def test_images_changed_in_another_tab_block_signing(
     signed_in: Client, draft: Import, actor: Actor
 ) -> None:
     shown = page_of(signed_in, draft)
-    files.receive(draft, incoming("new.jpg", draw(77)), actor)
+    receive_one(draft, incoming("new.jpg", draw(77)), actor)
     response = attest(signed_in, draft, shown)
     html = response.content.decode()
     assert response.status_code == 422

@@ -5,17 +5,27 @@ import threading
 from pathlib import Path
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
 from importers.imaging.inspection import MAX_BYTES
 from importers.imaging.processes import BRIEFLY_SECONDS
+from importers.intake.files import GROUP_FILES
 from importers.models import Image, Import
 from importers.templatetags.consentry import file_name
 from tests.support.attestations import submit
 from tests.support.image_processes import every_place_taken
-from tests.support.pages import page_of, upload, upload_by_form, words, words_of
+from tests.support.pages import (
+    outcome_of,
+    page_of,
+    upload,
+    upload_by_form,
+    upload_group,
+    words,
+    words_of,
+)
 from tests.support.pictures import draw
 from tests.support.stored_files import keys_of, stored_files
 from tests.support.trail import actions
@@ -41,20 +51,18 @@ class TestScript:
     ) -> None:
         data = draw(1)
         response = upload(signed_in, empty_draft, "holiday/face.jpg", data)
-        assert response.json() == {"state": "accepted", "code": "", "new": True}
+        assert outcome_of(response) == {"state": "accepted", "code": "", "new": True}
         image = Image.objects.get()
         assert (image.original_name, image.byte_size) == ("holiday/face.jpg", len(data))
         assert stored_files(media)[image.storage_key] == data
-        assert actions()[-1] == "image.accepted"
+        assert actions()[-1] == "images.received"
 
     def test_bad_file_is_rejected_with_its_code(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         response = upload(signed_in, empty_draft, "notes.jpg", b"%PDF-1.7 " * 200)
-        assert response.status_code == 200
-        assert response.json()["state"] == "left_out"
         image = Image.objects.get()
-        assert (image.state, image.reason) == ("left_out", response.json()["code"])
+        assert (image.state, image.reason) == ("left_out", outcome_of(response)["code"])
         assert "PDF" in image.explanation
         assert stored_files(media) == {}
 
@@ -62,8 +70,8 @@ class TestScript:
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         first, again = (upload(signed_in, empty_draft, "face.jpg", draw(1)) for _ in range(2))
-        assert first.json()["new"] is True
-        assert again.json() == {"state": "accepted", "code": "", "new": False}
+        assert outcome_of(first)["new"] is True
+        assert outcome_of(again) == {"state": "accepted", "code": "", "new": False}
         assert set(stored_files(media)) == keys_of(Image.objects.get())
 
     def test_same_image_under_another_name_is_a_duplicate(
@@ -71,14 +79,14 @@ class TestScript:
     ) -> None:
         upload(signed_in, empty_draft, "face.jpg", draw(1))
         response = upload(signed_in, empty_draft, "copy.jpg", draw(1))
-        assert response.json() == {"state": "left_out", "code": "duplicate", "new": True}
+        assert outcome_of(response) == {"state": "left_out", "code": "duplicate", "new": True}
         assert "as face.jpg" in words(page_of(signed_in, empty_draft))
 
     def test_size_alone_rejects_a_file_that_is_too_large(
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
-        response = upload(signed_in, empty_draft, "film.jpg", None, MAX_BYTES + 1)
-        assert response.json() == {"state": "left_out", "code": "too_large", "new": True}
+        response = upload(signed_in, empty_draft, "film.jpg", b"", MAX_BYTES + 1)
+        assert outcome_of(response) == {"state": "left_out", "code": "too_large", "new": True}
         assert Image.objects.get().byte_size == MAX_BYTES + 1
         assert stored_files(media) == {}
 
@@ -86,7 +94,7 @@ class TestScript:
         self, signed_in: Client, empty_draft: Import, media: Path
     ) -> None:
         response = upload(signed_in, empty_draft, "film.jpg", b"\xff" * (MAX_BYTES + 5))
-        assert response.json()["code"] == "too_large"
+        assert outcome_of(response)["code"] == "too_large"
         assert stored_files(media) == {}
 
     @pytest.mark.parametrize(
@@ -98,13 +106,12 @@ class TestScript:
             (draw(1), ""),
             (draw(1), "-1"),
             (draw(1), "9" * 400),
-            (None, 5_000),
-            (None, MAX_BYTES),
             (b"", 5_000),
+            (b"", MAX_BYTES),
         ],
     )
     def test_wrong_size_stores_nothing(
-        self, data: bytes | None, size: int | str, signed_in: Client, draft: Import, media: Path
+        self, data: bytes, size: int | str, signed_in: Client, draft: Import, media: Path
     ) -> None:
         before, events = stored_files(media), actions()
         response = upload(signed_in, draft, "face.jpg", data, size)
@@ -113,10 +120,65 @@ class TestScript:
         assert "Try again" in response.json()["reason"]
         assert (draft.files.count(), stored_files(media), actions()) == (3, before, events)
 
+    def test_group_is_answered_file_by_file(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        group = [
+            *[("face.jpg", draw(1), len(draw(1))), ("notes.txt", b"no picture", 10)],
+            *[("film.jpg", b"", MAX_BYTES + 1), ("face.jpg", draw(1), len(draw(1)))],
+        ]
+        response = upload_group(signed_in, empty_draft, *group)
+        assert response.status_code == 200
+        assert response.json() == {
+            "files": [
+                {"state": "accepted", "code": "", "new": True},
+                {"state": "left_out", "code": "not_jpeg_or_png", "new": True},
+                {"state": "left_out", "code": "too_large", "new": True},
+                {"state": "accepted", "code": "", "new": False},
+            ]
+        }
+        names = Image.objects.values_list("original_name", flat=True)
+        assert list(names) == ["face.jpg", "notes.txt", "film.jpg"]
+
+    def test_group_with_one_incomplete_file_stores_nothing(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        group = ("a.jpg", draw(1), len(draw(1))), ("b.jpg", draw(2)[:-9], len(draw(2)))
+        response = upload_group(signed_in, empty_draft, *group)
+        assert (response.status_code, response.json()["code"]) == (400, "incomplete")
+        assert (Image.objects.count(), stored_files(media)) == (0, {})
+
+    @pytest.mark.parametrize("field", ["name", "size", "file"])
+    def test_group_with_a_field_too_few_stores_nothing(
+        self, field: str, signed_in: Client, empty_draft: Import
+    ) -> None:
+        fields: dict[str, list[object]] = {
+            "name": ["a.jpg", "b.jpg"],
+            "size": [len(draw(1)), len(draw(2))],
+            "file": [SimpleUploadedFile("file", draw(1)), SimpleUploadedFile("file", draw(2))],
+        }
+        fields[field].pop()
+        path = f"/imports/{empty_draft.pk}/files/"
+        response = signed_in.post(path, fields, headers={"Accept": "application/json"})
+        assert (response.status_code, response.json()["code"]) == (400, "incomplete")
+        assert not Image.objects.exists()
+
+    def test_request_of_several_groups_keeps_what_came_before_a_failure(
+        self, signed_in: Client, empty_draft: Import, media: Path
+    ) -> None:
+        media.mkdir()
+        (media / "imports").write_text("a file where the folder should be")
+        bad = [(f"{number}.txt", b"no picture", 10) for number in range(GROUP_FILES)]
+        good = ("face.jpg", draw(1), len(draw(1)))
+        response = upload_group(signed_in, empty_draft, *bad, good)
+        assert (response.status_code, response.json()["code"]) == (507, "not_stored")
+        assert len(response.json()["files"]) == GROUP_FILES
+        assert empty_draft.files.count() == GROUP_FILES
+
     def test_empty_file_is_rejected_and_recorded(
         self, signed_in: Client, empty_draft: Import
     ) -> None:
-        assert upload(signed_in, empty_draft, "empty.jpg", b"").json()["code"] == "empty"
+        assert outcome_of(upload(signed_in, empty_draft, "empty.jpg", b""))["code"] == "empty"
         assert Image.objects.get().original_name == "empty.jpg"
 
     def test_submitted_import_accepts_no_file(
@@ -140,13 +202,6 @@ class TestScript:
         assert int(response.headers["Retry-After"]) > 0
         assert (Image.objects.count(), stored_files(media), actions()) == (0, {}, before)
         assert upload(signed_in, empty_draft, "face.jpg", draw(1)).status_code == 200
-
-    def test_file_rejected_by_its_size_needs_no_place(
-        self, signed_in: Client, empty_draft: Import
-    ) -> None:
-        with every_place_taken():
-            response = upload(signed_in, empty_draft, "film.jpg", None, MAX_BYTES + 1)
-        assert response.json()["code"] == "too_large"
 
     def test_storage_failure_is_reported_and_stores_nothing(
         self, signed_in: Client, empty_draft: Import, media: Path
@@ -224,11 +279,14 @@ class TestForm:
     ) -> None:
         (media / "imports").mkdir(parents=True)
         (media / "imports" / str(empty_draft.pk)).write_text("in the way")
-        files = [("words.txt", b"words " * 300), ("face.jpg", draw(1)), ("two.jpg", draw(2))]
+        files = [(f"words-{n}.txt", b"words " * 300) for n in range(GROUP_FILES)]
+        files += [("face.jpg", draw(1)), ("more.txt", b"words " * 300)]
         text = words(upload_by_form(signed_in, empty_draft, *files).content.decode())
         assert "could not store every file" in text
-        assert "0 accepted, 1 rejected." in text
-        assert [image.original_name for image in Image.objects.all()] == ["words.txt"]
+        assert "0 accepted, 20 rejected." in text
+        assert list(Image.objects.values_list("original_name", flat=True)) == [
+            name for name, _ in files[:GROUP_FILES]
+        ]
 
     def test_form_rejects_a_file_that_is_too_large(
         self, signed_in: Client, empty_draft: Import, media: Path

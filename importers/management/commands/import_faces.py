@@ -13,8 +13,8 @@ from importers.consent.attestation import Answers, NothingToSend, shown_now
 from importers.forms import attestation_file
 from importers.forwarding import submission
 from importers.imaging.processes import CannotStart
-from importers.intake import drafts
-from importers.intake.files import IncomingFile, Received, receive
+from importers.intake import drafts, files
+from importers.intake.files import IncomingFile, Received
 from importers.lists import catalog
 from importers.models import FaceList, Image, Import
 from importers.models.workers import worker_is_seen
@@ -51,10 +51,10 @@ class Command(BaseCommand):
                 raise _refusal(f"{wanted} is missing. Nothing was sent.")
         actor = _actor(options["user"])
         answers = _answers(options["attestation"])
-        files = list(_files(options["paths"]))
+        found = list(_files(options["paths"]))
         face_list = _face_list(options["list_id"], actor)
         draft = drafts.open_draft(face_list, actor)
-        received = [_receive(draft, name, path, actor) for name, path in files]
+        received = list(_receive(draft, found, actor))
         _submit(draft, answers, actor)
         if options["wait"] and not worker_is_seen():
             self.stderr.write("No worker is running. Waiting for “manage.py forward”.")
@@ -144,16 +144,20 @@ def _face_list(persona_id: str, actor: Actor) -> FaceList:
     return found
 
 
-def _receive(draft: Import, name: str, path: Path, actor: Actor) -> Received:
+def _receive(draft: Import, found: list[tuple[str, Path]], actor: Actor) -> Iterator[Received]:
     kept = f"Nothing was sent. Import {draft.pk} is kept as a draft."
     try:
-        return receive(draft, IncomingFile(name, path.stat().st_size, path.read_bytes), actor)
+        incoming = [
+            IncomingFile(name, path.stat().st_size, path.read_bytes) for name, path in found
+        ]
+        for group in files.groups(incoming):
+            yield from files.receive(draft, group, actor)
     except StorageUnavailable as error:
         raise _refusal(f"An image could not be stored ({error.__cause__}). {kept}") from error
     except CannotStart as error:
-        raise _refusal(f"{path} could not be inspected. {error} {kept}") from error
+        raise _refusal(f"The images could not be inspected. {error} {kept}") from error
     except OSError as error:
-        raise _refusal(f"{path} could not be read ({error.strerror}). {kept}") from error
+        raise _refusal(f"{error.filename} could not be read ({error.strerror}). {kept}") from error
 
 
 def _submit(draft: Import, answers: Answers, actor: Actor) -> None:
