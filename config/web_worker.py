@@ -62,7 +62,7 @@ class Connection(TConn):  # type: ignore[misc]
         super().__init__(*args)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ANSWER_BUFFER_BYTES)
         self.init()
-        self.parser.unreader = PatientUnreader(self.sock)
+        self.parser.unreader = PatientUnreader(self.sock, max_chunk=SMALL_BODY_BYTES)
         self.arrived = bytearray()
 
     def is_complete(self) -> bool:
