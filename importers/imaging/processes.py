@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[2]
 LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # some Pythons do not start without
 MOST_REPLY_BYTES = 1_000_000
+SEND_BUFFER_BYTES = 1_000_000  # or as much as the kernel grants, so that both sides wait less often
 START_SECONDS = 60
 BRIEFLY_SECONDS = 0.25
 # Returns the facts of a picture, or raises Rejected or CannotStart.
@@ -140,6 +141,7 @@ class _Child:
         """Raises CannotStart."""
         limits = (str(self._limits.memory_bytes), str(self._limits.processor_seconds))
         ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         try:
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  (our own program)
