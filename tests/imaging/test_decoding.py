@@ -195,9 +195,9 @@ class TestCorpus:
             if outcome.code == "not_jpeg_or_png":
                 assert name.endswith(".webp")
         else:
-            assert max(decode(outcome.thumbnail).size) <= 320
+            assert max(decode(outcome.thumbnail).size) <= 400
 
     @pytest.mark.parametrize("name", FACES)
     def test_face_is_accepted_and_has_a_thumbnail(self, name: str) -> None:
         facts = inspection.inspect((CORPUS / "faces" / name).read_bytes())
-        assert max(decode(facts.thumbnail).size) <= 320
+        assert max(decode(facts.thumbnail).size) <= 400

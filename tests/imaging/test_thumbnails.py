@@ -85,7 +85,7 @@ def near(colour: tuple[int, ...], other: tuple[int, ...]) -> bool:
 def test_thumbnail_stands_upright(kind: str, orientation: int) -> None:
     data = encode(stored_for(orientation), kind, exif=exif(orientation, SECRET))
     small = decode(thumbnail_of(data))
-    assert small.size == (240, 320)
+    assert small.size == (300, 400)
     seen = seen_corners(small)
     assert all(near(seen[corner], UPRIGHT[corner]) for corner in UPRIGHT), seen
 
@@ -102,7 +102,7 @@ def test_unknown_orientation_turns_nothing(orientation: int) -> None:
 def test_unreadable_metadata_turns_nothing(kind: str, metadata: bytes) -> None:
     data = encode(stored_for(1), kind, exif=b"Exif\x00\x00" + metadata)
     inspection.inspect(data)
-    assert decode(thumbnail_of(data)).size == (240, 320)
+    assert decode(thumbnail_of(data)).size == (300, 400)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -122,9 +122,22 @@ def test_thumbnail_carries_no_metadata(kind: str) -> None:
     assert set(decode(small).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
-def test_thumbnail_of_a_large_image_is_small() -> None:
-    small = thumbnail_of(draw(size=(4_000, 3_000)))
-    assert decode(small).size == (320, 240)
+@pytest.mark.parametrize(
+    ("size", "reduced"),
+    [
+        ((4_000, 3_000), (334, 250)),
+        ((1_024, 1_024), (342, 342)),
+        ((600, 900), (213, 320)),
+        ((401, 401), (320, 320)),
+        ((1_278, 639), (320, 160)),
+        ((400, 300), (400, 300)),
+    ],
+)
+def test_thumbnail_of_a_large_image_is_small(
+    size: tuple[int, int], reduced: tuple[int, int]
+) -> None:
+    small = thumbnail_of(draw(size=size))
+    assert decode(small).size == reduced
     assert len(small) < 40_000
 
 
@@ -158,7 +171,7 @@ def test_png_colours_are_shown_on_white(mode: str, colour: Any, seen: tuple[int,
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
 def test_large_png_of_every_mode_is_reduced(mode: str) -> None:
     data = encode(
-        noise().convert("L").convert(mode).resize((3_000, 3_000), Image.Resampling.NEAREST)
+        noise().convert("L").convert(mode).resize((3_200, 3_200), Image.Resampling.NEAREST)
     )
     inspection.inspect(data)
     assert decode(data).mode == mode
@@ -170,7 +183,7 @@ def test_large_16_bit_grey_png_keeps_its_tones_and_stands_upright() -> None:
     picture.paste(Image.new("I;16", (3_000, 2_000), 0x6400), (0, 0))
     assert picture.getpixel((9, 9)) == 0x6400
     small = decode(thumbnail_of(encode(picture, exif=exif(6))))
-    assert small.size == (320, 240)
+    assert small.size == (334, 250)
     assert near(colour_at(small, 240, 120), (100, 100, 100)), "the stored top is on the right"
     assert near(colour_at(small, 80, 120), (200, 200, 200))
 

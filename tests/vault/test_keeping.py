@@ -24,12 +24,12 @@ from tests.support.trail import actions
 def test_accepted_file_is_stored_unchanged_with_its_thumbnail(
     add_file: AddFile, media: Path
 ) -> None:
-    data = draw(7, size=(400, 300))
+    data = draw(7, size=(4_000, 3_000))
     image = add_file("Maya.jpg", data).image
     stored = stored_files(media)
     assert set(stored) == keys_of(image)
     assert stored[image.storage_key] == data
-    assert decode(stored[image.thumbnail_key]).size == (320, 240)
+    assert decode(stored[image.thumbnail_key]).size == (334, 250)
 
 
 def test_stored_file_is_readable_only_by_the_server(add_file: AddFile, media: Path) -> None:

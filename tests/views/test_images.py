@@ -55,7 +55,7 @@ def test_thumbnail_is_a_small_jpeg(signed_in: Client, image: Image) -> None:
     check_headers(response)
     with Picture.open(BytesIO(response.content)) as small:
         assert small.format == "JPEG"
-        assert max(small.size) <= 320
+        assert max(small.size) <= 400
 
 
 def check_headers(response: Any) -> None:
