@@ -23,8 +23,8 @@ from importers.vault.keeping import Picture
 
 LONGEST_NAME = 4096
 # Small files are received in groups: each group is one request, one transaction and one row of the
-# audit trail, and its bytes are held in memory.
-GROUP_FILES, GROUP_BYTES = 20, 5_000_000
+# audit trail. Its bytes are held in memory, so it holds no more than the largest file.
+GROUP_FILES, GROUP_BYTES = 20, MAX_BYTES
 
 
 @dataclass(frozen=True)
