@@ -3,6 +3,7 @@
 
 import { guardAttestation } from "./attest-form.js";
 import { acceptChoices, acceptDrops } from "./drop-zone.js";
+import { showArriving } from "./gallery.js";
 import { renewToken } from "./session.js";
 import { showUploads } from "./upload-panel.js";
 import { UploadQueue } from "./upload-queue.js";
@@ -20,14 +21,10 @@ guardAttestation(queue, form.dataset.page);
 acceptDrops(queue);
 acceptChoices(form, queue);
 
+showArriving(queue);
 queue.addEventListener("finish", () => {
   // After signing out, a refresh would leave this page for the sign-in page.
   if (queue.stopped?.code !== "signed_out") htmx.trigger("#contents", "refresh");
-});
-document.addEventListener("htmx:afterSettle", () => {
-  if (document.activeElement === document.body) {
-    document.getElementById("contents").focus({ preventScroll: true });
-  }
 });
 window.addEventListener("beforeunload", (event) => {
   if (queue.isBusy) event.preventDefault();

@@ -8,6 +8,7 @@
 /** @typedef {{ files: number, bytes: number }} Limits - of a group; a larger file goes alone */
 
 const AT_ONCE = 4;
+const SOON_MS = 1000;
 const RETRY_AFTER_MS = [1000, 3000, 9000];
 
 export const UNREADABLE = { code: "unreadable", reason: "This file cannot be read on your computer." };
@@ -20,6 +21,7 @@ export class UploadQueue extends EventTarget {
   #reading = 0;
   #send;
   #limits;
+  #groupSize = 1; // grows while answers come soon, so that progress shows on a slow line too
 
   given = 0;
   done = 0;
@@ -85,7 +87,7 @@ export class UploadQueue extends EventTarget {
 
   #nextGroup() {
     let [count, bytes] = [0, 0];
-    for (const { file } of this.#waiting.slice(0, this.#limits.files)) {
+    for (const { file } of this.#waiting.slice(0, this.#groupSize)) {
       bytes += file.size;
       if (count && bytes > this.#limits.bytes) break;
       count += 1;
@@ -101,7 +103,7 @@ export class UploadQueue extends EventTarget {
 
   /* If the server does not say when, files are sent again one by one: the reason may be one of them. */
   async #settle(group, waits) {
-    const outcomes = this.stopped ? group.map(() => ({ failure: this.stopped })) : await this.#send(group);
+    const outcomes = this.stopped ? group.map(() => ({ failure: this.stopped })) : await this.#timed(group);
     const again = group.filter((item, number) => !this.#isSettled(item, outcomes[number], waits));
     this.#changed();
     if (!again.length) return;
@@ -109,6 +111,14 @@ export class UploadQueue extends EventTarget {
     await new Promise((resume) => setTimeout(resume, waitMs ?? waits[0]));
     if (waitMs) return this.#settle(again, waits);
     for (const item of again) await this.#settle([item], waits.slice(1));
+  }
+
+  async #timed(group) {
+    const began = Date.now();
+    const outcomes = await this.#send(group);
+    const isSoon = Date.now() - began < SOON_MS;
+    this.#groupSize = isSoon ? Math.min(group.length * 2, this.#limits.files) : Math.ceil(group.length / 2);
+    return outcomes;
   }
 
   #isSettled(item, { kind, failure }, waits) {
