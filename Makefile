@@ -8,9 +8,9 @@ run:
 test:
 	@sh .ci/test $(ARGS)
 
-# Long runs of the tests that kill workers, walk the state machine, attack the web server, and let
+# Long runs of the tests that kill workers and web servers, walk the state machine, attack the web server, and let
 # storms rage at Persona: about two hours.
-soak: journeys = kill state_machine slow_clients storms
+soak: journeys = kill kill_web state_machine slow_clients storms
 soak:
 	@SOAK=True sh .ci/test $(journeys:%=tests/journeys/test_%.py) $(ARGS)
 

@@ -74,7 +74,7 @@ def test_web_server_killed_amid_an_upload_leaves_no_face(
     assert list(tmp_path.rglob("*")) == []
     assert installed.rows("SELECT * FROM importers_image") == []
     installed.start_web(TMPDIR=str(tmp_path))
-    assert outcome_of(officer.upload(draft, "face.jpg", draw()))["state"] == "accepted"
+    assert outcome_of(officer.upload(draft, {"face.jpg": draw()}))["state"] == "accepted"
     assert list(tmp_path.rglob("*")) == []
     installed.stop()
 

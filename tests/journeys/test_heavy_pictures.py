@@ -11,20 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.support.image_processes import all_processes, costly, wait_for_child
+from tests.support.pages import outcome_of
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw, encode, solid
 from tests.support.product import Product, product
+from tests.support.site import Person
 
 NO_PERSONA = "http://127.0.0.1:9/api/v1"
-DRAFT = """
-from django.contrib.auth.models import User
-from importers.models import FaceList, Import
-face_list = FaceList.objects.create(environment="sandbox", persona_id="lst_x", name="Fraud")
-Import.objects.create(face_list=face_list, created_by=User.objects.get())
-"""
 MOST_WEB_KILOBYTES = 300_000
 LONGEST_SECONDS, PATIENCE_SECONDS = 1, 120
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
@@ -34,28 +29,22 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 class Server:
     installed: Product
     pid: int
-    session: requests.Session
+    officer: Person
+    draft: str
 
     def upload(self, name: str, data: bytes) -> str:
         """Upload as the page does, and return the state or the reason for rejection."""
-        fields = {"name": name, "size": str(len(data)), **token_of(self.session)}
         for _ in range(PATIENCE_SECONDS):
-            answer = self.session.post(
-                f"{self.installed.url}/imports/1/files/",
-                data=fields,
-                files={"file": ("file", data)},
-                headers={"Accept": "application/json"},
-                timeout=PATIENCE_SECONDS,
-            )
+            answer = self.officer.upload(self.draft, {name: data}, seconds=PATIENCE_SECONDS)
             if answer.status_code != 503:
-                (outcome,) = answer.json()["files"]
+                outcome = outcome_of(answer)
                 return str(outcome["code"] or outcome["state"])
             threading.Event().wait(int(answer.headers["Retry-After"]))
         raise TimeoutError
 
     def seconds_of(self, path: str) -> float:
         began = time.monotonic()
-        answer = self.session.get(f"{self.installed.url}{path}", timeout=PATIENCE_SECONDS)
+        answer = self.officer.get(path)
         assert answer.status_code == 200
         return time.monotonic() - began
 
@@ -69,18 +58,9 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("product")
     with product(folder, NO_PERSONA, PASSWORD, IMAGE_PROCESSES="2") as installed:
-        installed.manage("shell", "--no-imports", "--command", DRAFT)
+        draft = installed.open_draft()
         web = installed.start_web()
-        session = requests.Session()
-        session.get(f"{installed.url}/account/login/")
-        credentials = {"login": "officer", "password": PASSWORD, **token_of(session)}
-        session.post(f"{installed.url}/account/login/", credentials)
-        session.get(f"{installed.url}/imports/1/").raise_for_status()
-        yield Server(installed, web.pid, session)
-
-
-def token_of(session: requests.Session) -> dict[str, str]:
-    return {"csrfmiddlewaretoken": session.cookies["csrftoken"]}
+        yield Server(installed, web.pid, Person(installed.url), draft)
 
 
 def most_kilobytes(pid: int) -> int:

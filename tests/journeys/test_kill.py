@@ -5,18 +5,16 @@
 
 import os
 import random
-import secrets
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from importers.local_persona import IMPORT, LocalPersona
+from tests.support.delays import random_delays
 from tests.support.faces import write_faces
 from tests.support.outcome import (
     assert_each_image_sent_once,
@@ -34,17 +32,6 @@ LONGEST_LIFE_SECONDS = 1.0
 CHECK_EVERY_SECONDS = 0.05
 PATIENCE_SECONDS = 300
 BATCHES, RATE_LIMIT, WINDOW_SECONDS = 160, 250, 10
-
-
-@contextmanager
-def random_delays() -> Iterator[random.Random]:
-    """A failure names the seed that repeats the same delays."""
-    seed = int(os.environ.get("KILL_SEED", secrets.randbits(32)))
-    try:
-        yield random.Random(seed)  # noqa: S311
-    except BaseException as failure:
-        failure.add_note(f"KILL_SEED={seed} repeats these delays.")
-        raise
 
 
 def start_workers(installed: Product, count: int) -> list[subprocess.Popen[bytes]]:

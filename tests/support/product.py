@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,14 @@ call_command("migrate", verbosity=0)
 call_command(
     "createsuperuser", interactive=False, username="officer", email="o@o.test", verbosity=0
 )
+"""
+OPEN_DRAFT = """
+from django.contrib.auth.models import User
+from importers.models import FaceList, Import
+
+values = {"environment": "sandbox", "persona_id": "lst_fraud", "name": "Fraud"}
+face_list, _ = FaceList.objects.get_or_create(**values)
+print(Import.objects.create(face_list=face_list, created_by=User.objects.get()).pk)
 """
 
 
@@ -59,6 +68,17 @@ class Product:
 
     def manage(self, *words: str, stdout: IO[bytes] | None = None) -> None:
         self._run("manage.py", *words, stdout=stdout)
+
+    def shell(self, script: str) -> str:
+        """Run a script with the product's settings, and return what it prints."""
+        with TemporaryFile() as output:
+            self.manage("shell", "--no-imports", "--command", script, stdout=output)
+            output.seek(0)
+            return output.read().decode()
+
+    def open_draft(self) -> str:
+        """Open a draft for a list that Persona need not know, and return its page's path."""
+        return f"/imports/{self.shell(OPEN_DRAFT).strip()}/"
 
     def import_faces(self, faces: Path, list_id: str) -> None:
         """Sign the images in a folder and queue them to be sent."""

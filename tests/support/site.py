@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 import urllib3
@@ -58,22 +59,29 @@ class Person:
     def get(self, path: str) -> requests.Response:
         return self._session.get(f"{self._url}{path}", timeout=PATIENCE_SECONDS)
 
-    def post(self, path: str, data: dict[str, str], file: bytes | None = None) -> requests.Response:
+    def post(
+        self, path: str, data: Any, files: Any = None, *, seconds: float = PATIENCE_SECONDS
+    ) -> requests.Response:
         return self._session.post(
             f"{self._url}{path}",
             data,
-            files={"file": ("file", file)} if file else None,
+            files=files,
             headers=self.headers,
             allow_redirects=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=seconds,
         )
 
     @property
     def headers(self) -> dict[str, str]:
         return {"X-CSRFToken": self._session.cookies["csrftoken"], "Accept": "application/json"}
 
-    def upload(self, draft: str, name: str, data: bytes) -> requests.Response:
-        return self.post(f"{draft}files/", {"name": name, "size": str(len(data))}, data)
+    def upload(
+        self, draft: str, files: dict[str, bytes], *, seconds: float = PATIENCE_SECONDS
+    ) -> requests.Response:
+        """Upload a group of files as the page's script does."""
+        fields = {"name": [*files], "size": [str(len(data)) for data in files.values()]}
+        parts = [("file", ("file", data)) for data in files.values()]
+        return self.post(f"{draft}files/", fields, parts, seconds=seconds)
 
     def start_upload(self, draft: str, arrives: int, announced: int) -> socket.socket:
         """Send a part of an upload, and return its connection, which stays open."""
