@@ -20,7 +20,12 @@ STATES = [
 class HistoryForm(forms.Form):
     """The filters of the history. They are part of the address, so that it can be shared."""
 
-    q = forms.CharField(label="File name", required=False, max_length=200)
+    q = forms.CharField(
+        label="File name, SHA-256 or ID",
+        required=False,
+        max_length=200,
+        help_text="Part of a file name, or all of it in quotes; or the ID of an image or importer.",
+    )
     state = forms.ChoiceField(label="State", required=False, choices=STATES)
     face_list = forms.ModelChoiceField(
         queryset=FaceList.objects.all(), label="List", required=False, empty_label="Any list"

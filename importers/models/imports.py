@@ -2,10 +2,16 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q
 
 from importers.models.levels import Level
 from importers.models.lists import FaceList
+
+# A name may be longer than PostgreSQL allows in an index. The numbers are part of the text, because
+# only the very same expression uses the index.
+NAME_BEGINNING = Func(
+    F("original_name"), function="SUBSTR", template="%(function)s(%(expressions)s, 1, 200)"
+)
 
 
 class IllegalMove(Exception):
@@ -116,7 +122,12 @@ class Image(models.Model):
         ACCEPTED = "accepted", "Accepted"
         LEFT_OUT = "left_out", "Rejected"
 
-    face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="files")
+    face_import = models.ForeignKey(
+        Import,
+        on_delete=models.PROTECT,
+        related_name="files",
+        db_index=False,  # other indexes begin with it
+    )
     # Names the image in addresses and at Persona: an original name often holds a person's.
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     original_name = models.TextField(help_text="As the person gave it; never used as a path.")
@@ -140,6 +151,8 @@ class Image(models.Model):
         ordering = ["pk"]
         indexes = [
             models.Index(fields=["face_import", "state"], name="image_import_state"),
+            models.Index(fields=["sha256"], name="image_sha256"),
+            models.Index(NAME_BEGINNING, name="image_name"),
             models.Index(
                 fields=["destroyed_at"],
                 condition=Q(destroyed_at__isnull=False),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.utils.timezone import make_aware
 
-from importers.models import FaceList, Image, Import
+from importers.models import FaceList, Import
+from importers.reporting import search
 
 PAGE_SIZE = 50
 CSV_COLUMNS = (
@@ -39,7 +40,7 @@ class Filter:
 
     @property
     def on_record(self) -> dict[str, str]:
-        """The filters in use, as the audit trail may keep them: without a file name."""
+        """The filters in use, as the audit trail may keep them: without what was searched for."""
         used = {name: value for name, value in vars(self).items() if value is not None}
         return {
             name: "(not recorded)" if name == "q" else str(getattr(value, "pk", value))
@@ -48,10 +49,7 @@ class Filter:
 
     def apply(self, imports: QuerySet[Import]) -> QuerySet[Import]:
         if self.q:
-            named = Image.objects.filter(
-                face_import=OuterRef("pk"), original_name__icontains=self.q
-            )
-            imports = imports.filter(Exists(named))
+            imports = search.narrow(imports, self.q)
         if self.state == COMPLETED_WITH_ERRORS:
             imports = imports.filter(error_count__gt=0, state=Import.State.COMPLETED)
         elif self.state:
