@@ -3,10 +3,11 @@
 import hashlib
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, QuerySet, Value
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import JSONObject
 
 from importers.forwarding import estimate
@@ -19,14 +20,9 @@ from importers.models import Batch, Gateway, Import, Worker
 State = Batch.State
 BATCHES_SHOWN = 20
 # What the notices show of the gateway.
-_GATEWAY = JSONObject(
-    **{
-        column: column
-        for column in (
-            *("sends_fail", "reads_fail", "problem", "problem_detail", "problem_since"),
-            *("paused_at", "paused_by"),
-        )
-    }
+GATEWAY_SHOWN = (
+    *("sends_fail", "reads_fail", "problem", "problem_detail", "problem_since"),
+    *("paused_at", "paused_by"),
 )
 
 
@@ -131,17 +127,28 @@ def version(imports: QuerySet[Import], import_id: int) -> str:
     It also changes each minute, for what depends on the time: API usage, time left, batches that
     are overdue. It takes one query.
     """
-    environment = OuterRef("face_list__environment")
-    unsent = Batch.objects.unsent().filter(face_import__face_list__environment=environment)
+    environment = environments.current()
     row = imports.filter(pk=import_id).values_list(
         *("revision", "state", "face_list__name", "face_list__problem"),
-        Subquery(Gateway.objects.filter(environment=environment).values(row=_GATEWAY)),
-        Exists(unsent),
-        Exists(Worker.objects.seen()),
+        *_surroundings(environment),
     )
     shown = row.first()
-    whole = repr((shown, environments.current(), this_minute())).encode()
+    whole = repr((shown, environment, this_minute())).encode()
     return hashlib.sha256(whole).hexdigest()[:16] if shown else ""
+
+
+@cache
+def _surroundings(environment: str) -> list[RawSQL]:
+    """Return what the notices show of an environment, beside the import itself.
+
+    It is compiled only once, because that takes many times as long as to run it.
+    """
+    unsent = Batch.objects.of_environment(environment).unsent()
+    row = JSONObject(**{column: F(column) for column in GATEWAY_SHOWN}, unsent=Exists(unsent))
+    gateway = Gateway.objects.filter(environment=environment).values_list(row)
+    worker = Worker.objects.seen().values_list(Value(1))[:1]
+    compiled = [shown.query.sql_with_params() for shown in (gateway, worker)]
+    return [RawSQL(f"({sql})", params) for sql, params in compiled]  # noqa: S611  (all our own)
 
 
 def this_minute() -> int:
