@@ -51,7 +51,7 @@ def visible_image(request: HttpRequest, key: UUID) -> Image:
     rows = Image.objects.filter(
         state=Image.State.ACCEPTED, destroyed_at=None, face_import__in=imports(request)
     )
-    return get_object_or_404(rows.select_related("face_import"), key=key)
+    return get_object_or_404(rows, key=key)
 
 
 def file_of(face_import: Import, key: UUID) -> Image:

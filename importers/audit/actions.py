@@ -27,6 +27,7 @@ class Action(StrEnum):
     IMAGE_REMOVED = "image.removed"
     REJECTED_CLEARED = "left_out.cleared"
     FACE_VIEWED = "face.viewed"
+    GALLERY_VIEWED = "gallery.viewed"
 
     BATCH_QUEUED = "batch.queued"
     BATCH_SENDING = "batch.sending"

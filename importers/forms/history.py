@@ -24,8 +24,8 @@ class HistoryForm(forms.Form):
         label="Search",
         required=False,
         max_length=200,
-        help_text="Part of a file name, or all of it in quotes; a SHA-256; or the ID of an image or "
-        "of a Persona importer.",
+        help_text="Part of a file name, or all of it in quotes; a SHA-256; or the ID of an image "
+        "or of a Persona importer.",
     )
     state = forms.ChoiceField(label="State", required=False, choices=STATES)
     face_list = forms.ModelChoiceField(

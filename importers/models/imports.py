@@ -147,6 +147,8 @@ class Image(models.Model):
         "importers.Batch", on_delete=models.PROTECT, null=True, related_name="images"
     )
 
+    viewing: str  # only on rows that `vault.viewing` shows in a gallery
+
     class Meta:
         ordering = ["pk"]
         indexes = [

@@ -5,6 +5,7 @@ whole file name in quotes. Anything else is part of a file name, and all names a
 """
 
 import re
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -37,7 +38,5 @@ def narrow(imports: QuerySet[Import], text: str) -> QuerySet[Import]:
     return imports.filter(Exists(partly))
 
 
-def _holding(
-    imports: QuerySet[Import], rows: QuerySet[Image] | QuerySet[Batch]
-) -> QuerySet[Import]:
+def _holding(imports: QuerySet[Import], rows: QuerySet[Any]) -> QuerySet[Import]:
     return imports.filter(pk__in=rows.values("face_import"))

@@ -1,20 +1,25 @@
 """Viewing: the only way to see a face. Each view is recorded.
 
-A person who sees the same face again within ten minutes (by scrolling or reloading a page) is
-recorded once, because a row per request would bury the rest of the trail.
+A page of thumbnails is one view of all of them, recorded before the page leaves; each thumbnail
+then comes with a proof of that. A person who sees the same face again within ten minutes (by
+scrolling or reloading a page) is recorded once, because a row per request would bury the rest of
+the trail.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from django.db import transaction
+from django.core.signing import BadSignature, TimestampSigner
+from django.db import models, transaction
 
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
-from importers.models import AuditEvent, Image
+from importers.models import AuditEvent, Image, Import
 from importers.vault import keeping
 
 SAME_VIEWING = timedelta(minutes=10)
+_signer = TimestampSigner(salt=__name__)
 
 
 def show(image: Image, actor: Actor) -> bytes:
@@ -24,24 +29,54 @@ def show(image: Image, actor: Actor) -> bytes:
     return data
 
 
-def show_thumbnail(image: Image, actor: Actor) -> bytes:
-    """Return a small JPEG of the face. Raises OSError if it cannot be read."""
+def show_gallery(face_import: Import, images: Iterable[Image], actor: Actor) -> None:
+    """Record that the person sees these faces of an import, and give each image its `viewing`."""
+    shown = [image for image in images if image.destroyed_at is None]
+    with transaction.atomic():
+        lately = _views(face_import, Action.GALLERY_VIEWED, actor).values_list("details", flat=True)
+        seen = {key for details in lately for key in details["images"]}
+        if new := [image.pk for image in shown if image.pk not in seen]:
+            trail.append(actor, Action.GALLERY_VIEWED, face_import, images=new)
+    for image in shown:
+        subject = _subject(image, actor)
+        image.viewing = _signer.sign(subject).removeprefix(subject)
+
+
+def show_thumbnail(image: Image, actor: Actor, viewing: str = "") -> bytes:
+    """Return a small JPEG of the face. It is recorded unless a gallery's `viewing` proves that.
+
+    Raises OSError if it cannot be read.
+    """
     data = keeping.read_thumbnail(image)
-    _record(image, actor)
+    if not _proves(viewing, image, actor):
+        _record(image, actor)
     return data
 
 
 def _record(image: Image, actor: Actor) -> None:
     with transaction.atomic():
-        if not _was_seen_recently(image, actor):
+        if not _views(image, Action.FACE_VIEWED, actor).exists():
             trail.append(actor, Action.FACE_VIEWED, image, face_import=image.face_import_id)
 
 
-def _was_seen_recently(image: Image, actor: Actor) -> bool:
+def _views(subject: models.Model, action: Action, actor: Actor) -> models.QuerySet[AuditEvent]:
+    """Return the rows of the views that still count as the same."""
     return AuditEvent.objects.filter(
-        object_type="image",
-        object_id=str(image.pk),
-        action=Action.FACE_VIEWED,
+        object_type=subject._meta.model_name,
+        object_id=str(subject.pk),
+        action=action,
         actor=actor.user,
         at__gt=datetime.now(UTC) - SAME_VIEWING,
-    ).exists()
+    )
+
+
+def _proves(viewing: str, image: Image, actor: Actor) -> bool:
+    try:
+        _signer.unsign(_subject(image, actor) + viewing, max_age=SAME_VIEWING)
+    except BadSignature:
+        return False
+    return True
+
+
+def _subject(image: Image, actor: Actor) -> str:
+    return f"{actor.user and actor.user.pk}:{image.key}"

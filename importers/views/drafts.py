@@ -20,6 +20,7 @@ from importers.forwarding.submission import preview
 from importers.imaging.inspection import MAX_BYTES
 from importers.intake import drafts, files
 from importers.models import Image, Import
+from importers.vault import viewing
 from importers.views.htmx import HtmxHttpRequest
 
 GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE = 48, 20
@@ -52,8 +53,10 @@ def shelf(request: HtmxHttpRequest, face_import: Import) -> dict[str, Any]:
     """Return what the import holds, a page of each kind of file."""
     accepted = face_import.files.filter(state=Image.State.ACCEPTED)
     rejected = face_import.files.filter(state=Image.State.LEFT_OUT)
+    gallery = Paginator(accepted, GALLERY_PAGE_SIZE).get_page(request.GET.get("page"))
+    viewing.show_gallery(face_import, gallery, lookups.actor(request))
     return {
-        "gallery": Paginator(accepted, GALLERY_PAGE_SIZE).get_page(request.GET.get("page")),
+        "gallery": gallery,
         "rejected": Paginator(rejected, REJECTED_PAGE_SIZE).get_page(request.GET.get("rejected")),
         "preview": preview(face_import) if face_import.is_draft else None,
     }

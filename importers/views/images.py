@@ -1,6 +1,7 @@
 """Faces, for people who may see them; never for a cache."""
 
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,7 +25,8 @@ def full(request: HttpRequest, key: UUID) -> HttpResponse:
 @require_safe
 def thumbnail(request: HttpRequest, key: UUID) -> HttpResponse:
     image = lookups.visible_image(request, key)
-    return _answer(request, image, viewing.show_thumbnail, "image/jpeg")
+    show = partial(viewing.show_thumbnail, viewing=request.GET.get("viewing", ""))
+    return _answer(request, image, show, "image/jpeg")
 
 
 def _answer(

@@ -1,6 +1,8 @@
 """Serving an image and its thumbnail; each view of a face is recorded."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from PIL import Image as Picture
 from importers.models import AuditEvent, FaceList, Image, Import
 from importers.vault import viewing
 from tests.support.makers import MakeDraft
+from tests.support.pages import page_of
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw
 from tests.support.stored_files import keys_of
@@ -73,6 +76,16 @@ def test_repeated_views_are_recorded_once(signed_in: Client, image: Image, offic
     assert (event.actor, event.object_id) == (officer, str(image.pk))
     assert event.address == "127.0.0.1"
     assert event.details == {"face_import": image.face_import_id}
+
+
+def test_page_of_thumbnails_is_recorded_as_one_view(signed_in: Client, draft: Import) -> None:
+    addresses = re.findall(r'src="([^"]*/thumbnail/[^"]*)"', page_of(signed_in, draft))
+    assert len(addresses) == 3
+    for address in map(unescape, addresses):
+        assert signed_in.get(address).headers["Content-Type"] == "image/jpeg"
+    event = AuditEvent.objects.get(action="gallery.viewed")
+    assert event.details == {"images": [image.pk for image in draft.files.all()]}
+    assert not AuditEvent.objects.filter(action="face.viewed").exists()
 
 
 def test_later_views_and_other_people_are_recorded_separately(
