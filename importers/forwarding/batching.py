@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 
-from importers.models import Batch, Image, Import
+from importers.models import Image, Import
 
 SMALLEST_TO_VARY = 5
 
@@ -43,7 +43,8 @@ def cut(sealed: Import) -> list[int]:
     rows = list(accepted.values_list("pk", "byte_size"))
     cuts = sizes(byte_size for _, byte_size in rows)
     ids = iter([pk for pk, _ in rows])
+    environment = sealed.face_list.environment
     for number, size in enumerate(cuts, start=1):
-        batch = Batch.objects.create(face_import=sealed, number=number, image_count=size)
+        batch = sealed.batches.create(number=number, environment=environment, image_count=size)
         Image.objects.filter(pk__in=[next(ids) for _ in range(size)]).update(batch=batch)
     return cuts

@@ -91,8 +91,8 @@ def _in_order(batches: BatchQuerySet) -> BatchQuerySet:
     If the answers to batches under way at the same time are lost, Persona's counts can tell whose
     importer is whose only if their sizes differ.
     """
-    under_way = batches.filter(state__in=(State.SENDING, State.UNKNOWN))
-    due = batches.due().annotate(size_is_taken=Q(image_count__in=under_way.values("image_count")))
+    sizes = batches.filter(state__in=Batch.UNDER_WAY).values("image_count")
+    due = batches.due().annotate(size_is_taken=Q(image_count__in=sizes))
     return due.order_by("-may_have_arrived", "size_is_taken", "next_attempt_at", "pk")
 
 
@@ -105,6 +105,8 @@ def workers_keep_dying(batch: Batch) -> bool:
 
 def key_lives(batch: Batch) -> bool:
     """Return False if Persona may have forgotten the key of a batch that may have arrived."""
+    if not batch.may_have_arrived:
+        return True
     # A send that starts within the key's life must also arrive within it.
     life = timedelta(hours=settings.PERSONA_KEY_LIFE_HOURS) - breaker.longest_request()
     return not batch.sends_in_doubt.filter(began_at__lt=Now() - life).exists()

@@ -7,8 +7,10 @@ from django.db.models import F, Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from importers.models.environments import Environment
 from importers.models.imports import Import
 from importers.models.levels import Level
+from importers.models.lists import FaceList
 from importers.models.problems import Problem
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def of_environment(self, environment: str) -> Self:
-        return self.filter(face_import__face_list__environment=environment)
+        return self.filter(environment=environment)
 
     def unended(self) -> Self:
         return self.filter(state__in=Batch.OPEN)
@@ -27,17 +29,22 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         waiting = Q(state__in=Batch.WAITING, recover_first=False, next_attempt_at__lte=Now())
         abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
         # Named once more on its own, so that the index spares the batches that have ended.
-        return self.unsent().filter(waiting | abandoned).exclude(Batch.HELD)
+        return self.unsent().filter(waiting | abandoned).not_held()
 
     def in_doubt(self) -> Self:
         """Sent without a clear answer so far; this includes batches that are being sent."""
-        open_states = (Batch.State.SENDING, Batch.State.UNKNOWN)
-        return self.filter(state__in=open_states, may_have_arrived=True).exclude(Batch.HELD)
+        return self.filter(state__in=Batch.UNDER_WAY, may_have_arrived=True).not_held()
+
+    def not_held(self) -> Self:
+        """Without those of a held list. There is hardly ever one, and a join takes longer."""
+        held = list(FaceList.objects.filter(held_until__gt=Now()))
+        return self.exclude(face_import__face_list__in=held) if held else self
 
     def possibly_at_persona(self) -> Self:
         """Batches that may own an importer that no batch has claimed."""
-        unclaimed = self.filter(may_have_arrived=True, importer_id="")
-        return unclaimed.exclude(state=Batch.State.CANCELED)
+        return self.filter(may_have_arrived=True, importer_id="").exclude(
+            state=Batch.State.CANCELED
+        )
 
     def to_recover(self) -> Self:
         waiting = self.filter(state=Batch.State.UNKNOWN, recover_first=True)
@@ -70,13 +77,8 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def requeue(self) -> int:
         """Queue them again under a new key. Only for batches that are certainly not at Persona."""
-        return self.update(
-            state=Batch.State.QUEUED,
-            attempts=0,
-            next_attempt_at=Now(),
-            **Batch.NO_PROBLEM,
-            **Batch.NEW_KEY,
-        )
+        anew = Batch.NO_PROBLEM | Batch.NEW_KEY
+        return self.update(state=Batch.State.QUEUED, attempts=0, next_attempt_at=Now(), **anew)
 
     def recover(self) -> int:
         """Put them in doubt: each is recovered before it is sent again."""
@@ -109,6 +111,7 @@ class Batch(models.Model):
         FAILED = "failed", "Action required"
         CANCELED = "canceled", "Canceled"
 
+    UNDER_WAY = (State.SENDING, State.UNKNOWN)
     WAITING = (State.QUEUED, State.UNKNOWN)
     OPEN = (*WAITING, State.SENDING, State.IMPORTING)
     FINAL = (State.DONE, State.ERRORED, State.FAILED, State.CANCELED)
@@ -122,7 +125,6 @@ class Batch(models.Model):
         State.ERRORED: Level.ERROR,
         State.FAILED: Level.ERROR,
     }
-    HELD = Q(face_import__face_list__held_until__gt=Now())
     LONG_AT_PERSONA = timedelta(minutes=10)
     NO_PROBLEM = {"problem": "", "problem_detail": ""}
     NO_LEASE: dict[str, Any] = {"lease_until": None, "lease_owner": ""}
@@ -137,6 +139,8 @@ class Batch(models.Model):
 
     face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="batches")
     number = models.PositiveIntegerField()
+    # That of the signed list, kept here for the queries that run all the time.
+    environment = models.CharField(max_length=10, choices=Environment)
     # As cut and signed: a batch that holds another number of images is not sent.
     image_count = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -169,10 +173,10 @@ class Batch(models.Model):
     objects = BatchQuerySet.as_manager()
 
     class Meta:
-        ordering = ["face_import", "number"]
+        ordering = ["face_import_id", "number"]
         indexes = [
-            models.Index(fields=["state", "next_attempt_at"], name="batch_due"),
-            models.Index(fields=["finished_at"], name="batch_finished"),
+            models.Index(fields=["environment", "state", "next_attempt_at"], name="batch_due"),
+            models.Index(fields=["environment", "finished_at"], name="batch_finished"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["face_import", "number"], name="batch_numbered_once"),
@@ -236,17 +240,16 @@ class Batch(models.Model):
         """Move into `sending` and store the key. Return True if this worker now holds the lease."""
         # Matches nothing if another worker has claimed the batch since it was read.
         rows = Batch.objects.filter(pk=self.pk, fence=self.fence, state=self.state)
-        return bool(
-            rows.update(
-                state=self.State.SENDING,
-                fence=F("fence") + 1,
-                attempts=F("attempts") + 1,
-                lease_owner=owner,
-                lease_until=until,
-                idempotency_key=self.idempotency_key or uuid.uuid4(),
-                **self.DECISION_HAS_TAKEN_EFFECT,
-            )
+        updated = rows.update(
+            state=self.State.SENDING,
+            fence=F("fence") + 1,
+            attempts=F("attempts") + 1,
+            lease_owner=owner,
+            lease_until=until,
+            idempotency_key=self.idempotency_key or uuid.uuid4(),
+            **self.DECISION_HAS_TAKEN_EFFECT,
         )
+        return bool(updated)
 
     def send_to_recovery(self) -> None:
         """Put it in doubt, to be found at Persona: its key may have been forgotten."""
@@ -270,9 +273,8 @@ class Batch(models.Model):
     def accept_late(self, **values: Any) -> bool:
         """Move to `importing` by an answer that came after the lease was lost.
 
-        The batch still has the key that was answered, so the importer belongs to it, whoever
-        holds the lease now: that worker's own answer then changes nothing. Return False if the
-        batch has moved on.
+        The batch still has the key that was answered, so the importer is its own, whoever holds
+        the lease now: that worker's answer then changes nothing. Return False if it moved on.
         """
         rows = Batch.objects.filter(pk=self.pk, idempotency_key=self.idempotency_key)
         waiting = Q(state__in=(self.State.SENDING, *self.WAITING))

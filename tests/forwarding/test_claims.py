@@ -173,7 +173,8 @@ def test_abandoned_batch_is_not_sent_with_expired_key(
 def test_claim_skips_other_environments(
     persona: LocalPersona, make_import: Make, known_list: FaceList, environment: str
 ) -> None:
-    FaceList.objects.filter(pk=known_list.pk).update(environment=environment)
+    known_list.environment = environment
+    known_list.save()
     sent = make_import(known_list)
     assert claim(OWNER) is None
     forward()

@@ -112,7 +112,7 @@ def test_nothing_is_polled_before_it_is_due(persona: LocalPersona, at_persona: M
 
 def test_other_environments_are_not_polled(persona: LocalPersona, at_persona: Make) -> None:
     at_persona()
-    FaceList.objects.update(environment=Environment.PRODUCTION)
+    Batch.objects.update(environment=Environment.PRODUCTION)
     assert not poll()
     assert polls(persona) == []
 
