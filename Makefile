@@ -8,8 +8,8 @@ run:
 test:
 	@sh .ci/test $(ARGS)
 
-# Long runs of the tests that kill workers and web servers, walk the state machine, attack the web server, and let
-# storms rage at Persona: about two hours.
+# Long runs of the tests that kill workers and web servers, walk the state machine, attack the web
+# server, and let storms rage at Persona: about two hours.
 soak: journeys = kill kill_web state_machine slow_clients storms
 soak:
 	@SOAK=True sh .ci/test $(journeys:%=tests/journeys/test_%.py) $(ARGS)

@@ -37,7 +37,7 @@ OPEN_DRAFT = """
 from django.contrib.auth.models import User
 from importers.models import FaceList, Import
 
-values = {"environment": "sandbox", "persona_id": "lst_fraud", "name": "Fraud"}
+values = {"environment": "local", "persona_id": "lst_fraud", "name": "Fraud"}
 face_list, _ = FaceList.objects.get_or_create(**values)
 print(Import.objects.create(face_list=face_list, created_by=User.objects.get()).pk)
 """
@@ -121,6 +121,16 @@ class Product:
             cursor = database.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
+    def execute(self, *statements: str) -> None:
+        """Run the statements in one transaction."""
+        with closing(self._connect()) as database, database:
+            for statement in statements:
+                database.execute(statement)
+
+    @property
+    def vendor(self) -> str:
+        return "sqlite" if self._database_url.startswith("sqlite") else "postgresql"
+
     def stop(self) -> None:
         for process in self._running:
             if process.poll() is None:
@@ -136,7 +146,7 @@ class Product:
         )
 
     def _connect(self) -> Any:
-        if self._database_url.startswith("sqlite:///"):
+        if self.vendor == "sqlite":
             return sqlite3.connect(self._database_url.removeprefix("sqlite:///"), timeout=20)
         return psycopg.connect(self._database_url)
 

@@ -56,8 +56,8 @@ class Person:
     def cookie(self) -> str:
         return f"sessionid={self._session.cookies['sessionid']}"
 
-    def get(self, path: str) -> requests.Response:
-        return self._session.get(f"{self._url}{path}", timeout=PATIENCE_SECONDS)
+    def get(self, path: str, *, stream: bool = False) -> requests.Response:
+        return self._session.get(f"{self._url}{path}", timeout=PATIENCE_SECONDS, stream=stream)
 
     def post(
         self, path: str, data: Any, files: Any = None, *, seconds: float = PATIENCE_SECONDS

@@ -1,0 +1,105 @@
+"""Pages with a long history: the history itself, search, CSV, a poll, a gallery."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from html import unescape
+
+from tests.bench.figures import (
+    Bench,
+    Figure,
+    at_most,
+    median,
+    milliseconds,
+    p95,
+    processor_seconds,
+)
+from tests.bench.photos import new_photos
+from tests.bench.rows import IMAGES, write_history
+from tests.support.product import Product
+from tests.support.site import Person
+
+TIMES, GALLERY = 60, 48
+BARE = "/signed-in"  # a view that asks who the person is, and nothing else
+
+
+def figures(bench: Bench) -> Iterator[Figure]:
+    with bench.installed() as installed:
+        write_history(installed, bench.imports)
+        web = installed.start_web()
+        officer = Person(installed.url)
+        bare = milliseconds(lambda: officer.get(BARE), TIMES)
+
+        def worst(quantile: Callable[[list[float]], float], *paths: str) -> float:
+            loads = [milliseconds(partial(load, officer, path), TIMES) for path in paths]
+            return max(map(quantile, loads))
+
+        old = bench.imports // 2
+        shown = worst(p95, "/", f"/?before={old}", "/?face_list=1", "/?state=completed")
+        images = f"{bench.imports:,} imports, {bench.imports * IMAGES:,} images"
+        yield at_most(f"P2 imports page, {images}, p95", 50, shown, p95(bare))
+        exact = worst(p95, *(f"/?q={text}" for text in exact_texts(installed, old)))
+        yield at_most("P3 search by hash, key, importer or whole name, p95", 50, exact, p95(bare))
+        part = worst(p95, "/?q=nowhere", f"/?q=IMG_{old}", "/?q=mnop", "/?q=IMG")
+        yield at_most("P3 search by a part of a name, p95", 300, part, p95(bare))
+        poll = poll_address(installed, officer, old)
+        polled = milliseconds(lambda: officer.get(poll), TIMES)
+        yield over("P4 poll without a change, over a bare page", 1.5, polled, bare)
+        first = milliseconds(lambda: first_byte(officer, "/imports.csv"), 10)
+        yield at_most("P8 CSV of all imports, first byte, p95", 100, p95(first), p95(bare))
+        yield gallery(installed, officer, web.pid)
+
+
+def over(what: str, goal: float, ours: list[float], baseline: list[float]) -> Figure:
+    """The goal is a multiple of the baseline."""
+    times = median(ours) / median(baseline)
+    words = f"{median(ours):.1f} ms = {times:.2f}"
+    return Figure(what, f"≤ {goal:.2f}", f"{median(baseline):.1f} ms", words, times <= goal)
+
+
+def load(officer: Person, path: str) -> str:
+    answer = officer.get(path)
+    answer.raise_for_status()
+    return answer.text
+
+
+def exact_texts(installed: Product, number: int) -> list[str]:
+    ((sha256, key, name),) = installed.rows(
+        f"SELECT sha256, key, original_name FROM importers_image WHERE id = {number}"  # noqa: S608
+    )
+    key = re.sub("(.{8})(.{4})(.{4})(.{4})(.{12})", r"\1-\2-\3-\4-\5", str(key).replace("-", ""))
+    return [sha256, key, f"impr_{number}", f'"{name}"', "0" * 64]
+
+
+def poll_address(installed: Product, officer: Person, number: int) -> str:
+    """Return what the page of an import under way polls while nothing changes."""
+    of_import = f"SET state = '{{}}' WHERE face_import_id = {number}"
+    installed.execute(
+        f"UPDATE importers_import SET state = 'forwarding' WHERE id = {number}",  # noqa: S608
+        f"UPDATE importers_batch {of_import.format('importing')}",
+    )
+    found = re.search(r'hx-get="([^"]*)"', load(officer, f"/imports/{number}/progress/"))
+    assert found
+    address = unescape(found[1])
+    assert officer.get(address).status_code == 204
+    return address
+
+
+def first_byte(officer: Person, path: str) -> None:
+    with officer.get(path, stream=True) as answer:
+        next(answer.iter_content(1))
+
+
+def gallery(installed: Product, officer: Person, web: int) -> Figure:
+    """The page of a draft with its thumbnails, as a browser loads it."""
+    draft = installed.open_draft()
+    officer.upload(draft, new_photos(GALLERY), seconds=60)
+    thumbnails = re.findall(r'src="([^"]*/thumbnail/[^"]*)"', load(officer, draft))
+    assert len(thumbnails) == GALLERY
+    with processor_seconds(web) as ours:
+        for path in (draft, *thumbnails):
+            load(officer, path)
+    with processor_seconds(web) as bare:
+        for _ in range(GALLERY + 1):
+            load(officer, BARE)
+    return at_most("P5 gallery of 48 faces, processor time", 100, ours[0] * 1000, bare[0] * 1000)

@@ -1,0 +1,77 @@
+"""The worker's own queries while many batches wait, or a long history has ended."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.bench.figures import Bench, Figure, at_most, median, p95
+from tests.bench.rows import write_history
+from tests.support.product import Product
+
+DUE = 1_000
+TIMED = """
+import json, time
+
+def timed(act, times):
+    act()
+    durations = []
+    for _ in range(times):
+        began = time.perf_counter()
+        act()
+        durations.append((time.perf_counter() - began) * 1000)
+    return durations
+"""
+TURNS = f"""{TIMED}
+from importers.forwarding import estimate
+from importers.forwarding.claims import Leases
+from importers.gateway import rate_limit
+from importers.forwarding.polling import poll
+from importers.forwarding.recovery import recover
+from importers.forwarding.sending import send_next
+from importers.models import Image, Import
+
+leases, budget = Leases("bench"), rate_limit.budget("local")
+latest = Import.objects.latest("pk")
+batches = list(latest.batches.all())
+destroyed = Image.objects.filter(destroyed_at__gt=latest.created_at).order_by()
+print(json.dumps({{
+    "sender": timed(lambda: send_next(leases), 100),
+    "watcher": timed(lambda: [poll(), recover()], 100),
+    "estimate": timed(lambda: estimate.time_left("local", batches, budget), 100),
+    "plan": destroyed.explain(),
+}}))
+"""
+CLAIMS = f"""{TIMED}
+from importers.forwarding.claims import claim
+
+print(json.dumps(timed(lambda: claim("bench"), {DUE // 5})))
+"""
+MAKE_DUE = """
+UPDATE importers_batch SET state = 'queued', importer_id = '', accepted_at = NULL,
+    finished_at = NULL WHERE id > (SELECT max(id) FROM importers_batch) - {}
+"""
+
+
+def figures(bench: Bench) -> Iterator[Figure]:
+    with bench.installed() as few, bench.installed() as many:
+        write_history(few, 5)
+        write_history(many, max(bench.imports, 15_000))
+        base, ours = measured(few, TURNS), measured(many, TURNS)
+        turn = median(ours["turn"]), median(base["turn"])
+        # SQLite serves one host, whose history is short.
+        yield at_most(
+            "P14 idle worker with 30,000 batches, a turn", 1 if bench.server else 20, *turn
+        )
+        left = median(ours["estimate"]), median(base["estimate"])
+        yield at_most("P15 time left, 30,000 batches", round(1.5 * left[1], 1), *left)
+        is_indexed = "image_destroyed" in ours["plan"]
+        found = "by index" if is_indexed else "by a scan"
+        yield Figure("P10 sweep finds destroyed images", "by index", "-", found, is_indexed)
+        for installed, due in ((few, 1), (many, DUE)):
+            installed.execute(MAKE_DUE.format(due))
+        claims = p95(measured(many, CLAIMS)), p95(measured(few, CLAIMS))
+        yield at_most("P9 claim with 1,000 batches due, p95", 5, *claims)
+
+
+def measured(installed: Product, script: str) -> Any:
+    return json.loads(installed.shell(script))
