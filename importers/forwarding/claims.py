@@ -53,6 +53,12 @@ class Leases:
         mine.filter(pk__in=list(self._in_hand)).update(lease_until=from_now(lease_time()))
 
 
+def is_any_due(environment: str) -> bool:
+    """Return True if a batch could be sent. Idle workers ask all the time, so in one query."""
+    due = Batch.objects.of_environment(environment).due()
+    return due.exists() and due.not_held().exists()
+
+
 def claim(owner: str, *, trial: bool = False) -> Batch | None:
     """Lease the batch that is due first. Return None if there is none to claim.
 
@@ -60,7 +66,7 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
     """
     with transaction.atomic():
         batches = Batch.objects.of_environment(environments.current())
-        due = _in_order(batches)
+        due = _in_order(batches).only("state", "fence", "may_have_arrived", "idempotency_key")
         if trial and batches.in_doubt().exists():
             due = due.filter(may_have_arrived=True)
         # SQLite has no row locks and needs none: this transaction holds its only write lock.
@@ -92,7 +98,7 @@ def _in_order(batches: BatchQuerySet) -> BatchQuerySet:
     importer is whose only if their sizes differ.
     """
     sizes = batches.filter(state__in=Batch.UNDER_WAY).values("image_count")
-    due = batches.due().annotate(size_is_taken=Q(image_count__in=sizes))
+    due = batches.due().not_held().annotate(size_is_taken=Q(image_count__in=sizes))
     return due.order_by("-may_have_arrived", "size_is_taken", "next_attempt_at", "pk")
 
 

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import WORKER
+from importers.forwarding.claims import is_any_due
 from importers.forwarding.completion import close_import, lock
 from importers.gateway import client, environments, rate_limit
 from importers.models import Batch, Problem
@@ -61,7 +62,7 @@ def _poll_pages(missing: dict[str, None]) -> None:
 
 def _spacing(environment: str) -> timedelta:
     """Return the time between polls. While batches wait to be sent, polls use only their part."""
-    if not Batch.objects.of_environment(environment).due().exists():
+    if not is_any_due(environment):
         return SHORTEST_WAIT
     return max(SHORTEST_WAIT, rate_limit.poll_spacing(environment))
 

@@ -16,7 +16,7 @@ from importers.audit.actions import Action
 from importers.audit.actors import WORKER
 from importers.consent.seal import SealBroken
 from importers.forwarding import policy, recording, sealed_files
-from importers.forwarding.claims import Leases, claim, key_lives
+from importers.forwarding.claims import Leases, claim, is_any_due, key_lives
 from importers.forwarding.policy import Before, Outcome
 from importers.gateway import breaker, client, environments, rate_limit
 from importers.models import Attempt, Batch, Exchange
@@ -54,7 +54,7 @@ def send_next(leases: Leases, slot: Slot = at_once) -> bool:
 def _reserve_and_claim(environment: str, owner: str) -> tuple[Exchange, Batch] | None:
     """Do both in one transaction: a worker that dies in it uses up neither budget nor batch."""
     # Asked first without a lock, so that idle workers do not contend for the gateway's row.
-    if not Batch.objects.of_environment(environment).due().exists():
+    if not is_any_due(environment):
         return None
     with transaction.atomic():
         try:

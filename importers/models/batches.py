@@ -25,11 +25,11 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.filter(state__in=Batch.OPEN)
 
     def due(self) -> Self:
-        """To be sent, or left in `sending` by a worker that died."""
+        """To be sent, or left in `sending` by a worker that died. A list may yet be held."""
         waiting = Q(state__in=Batch.WAITING, recover_first=False, next_attempt_at__lte=Now())
         abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
         # Named once more on its own, so that the index spares the batches that have ended.
-        return self.unsent().filter(waiting | abandoned).not_held()
+        return self.unsent().filter(waiting | abandoned)
 
     def in_doubt(self) -> Self:
         """Sent without a clear answer so far; this includes batches that are being sent."""
@@ -37,7 +37,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def not_held(self) -> Self:
         """Without those of a held list. There is hardly ever one, and a join takes longer."""
-        held = list(FaceList.objects.filter(held_until__gt=Now()))
+        held = list(FaceList.objects.filter(held_until__gt=Now()).values_list("pk", flat=True))
         return self.exclude(face_import__face_list__in=held) if held else self
 
     def possibly_at_persona(self) -> Self:

@@ -1,13 +1,12 @@
 """Forwarding: batches over a bare loop of the same requests, memory, and the rate limit."""
 
 import math
-import os
 import statistics
-import sys
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +17,12 @@ from importers.local_persona import DEFAULT_KEY
 from tests.bench.figures import Bench, Figure, at_least, at_most
 from tests.bench.persona import Persona, local_persona
 from tests.bench.photos import write_photos
+from tests.support.memory import most_kilobytes
 from tests.support.product import Product
 
 BATCH = 50
 HEADERS = {"Authorization": f"Bearer {DEFAULT_KEY}", "Key-Inflection": "kebab"}
 RATE_LIMIT, SMALL_BATCH = 300, 2
-PER_MEGABYTE = 1_000_000 if sys.platform == "darwin" else 1000  # ru_maxrss: bytes or kilobytes
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
@@ -123,7 +122,7 @@ def time_bare(persona: Persona, photos: list[Path], threads: int) -> float:
 
 def time_worker(installed: Product, threads: int) -> float:
     """The seconds from the start of the first send to the end of the last."""
-    installed.manage("forward", "--drain", "--threads", str(threads))
+    peak_of_worker(installed, threads)
     sends = installed.rows(
         "SELECT began_at, ended_at FROM importers_exchange WHERE method = 'POST' AND status = 201"
     )
@@ -134,10 +133,15 @@ def time_worker(installed: Product, threads: int) -> float:
 
 
 def peak_of_worker(installed: Product, threads: int) -> float:
-    """The most megabytes that were resident."""
-    worker = installed.start_worker("--drain", "--threads", str(threads))
-    _, status, usage = os.wait4(worker.pid, 0)
-    worker.returncode = os.waitstatus_to_exitcode(status)
+    """Let a worker send all batches. Return the most megabytes that were resident."""
+    words = ("--drain", "--threads", str(threads))
+    worker = installed.start_worker(*words, stderr=subprocess.DEVNULL)
+    peak = 0
+    while worker.poll() is None:
+        with suppress(OSError):  # it has just ended
+            peak = max(peak, most_kilobytes(worker.pid))
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(timeout=0.02)
     if worker.returncode:
         raise RuntimeError("The worker failed.")
-    return float(usage.ru_maxrss / PER_MEGABYTE)
+    return peak / 1000

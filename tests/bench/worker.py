@@ -8,7 +8,7 @@ from tests.bench.figures import Bench, Figure, at_most, median, p95
 from tests.bench.rows import write_history
 from tests.support.product import Product
 
-DUE = 1_000
+DUE, CLAIMS = 1_000, 100
 TIMED = """
 import json, time
 
@@ -41,10 +41,10 @@ print(json.dumps({{
     "plan": destroyed.explain(),
 }}))
 """
-CLAIMS = f"""{TIMED}
+CLAIM = f"""{TIMED}
 from importers.forwarding.claims import claim
 
-print(json.dumps(timed(lambda: claim("bench"), {DUE // 5})))
+print(json.dumps(timed(lambda: claim("bench"), {CLAIMS})))
 """
 MAKE_DUE = """
 UPDATE importers_batch SET state = 'queued', importer_id = '', accepted_at = NULL,
@@ -54,22 +54,20 @@ UPDATE importers_batch SET state = 'queued', importer_id = '', accepted_at = NUL
 
 def figures(bench: Bench) -> Iterator[Figure]:
     with bench.installed() as few, bench.installed() as many:
-        write_history(few, 5)
+        write_history(few, CLAIMS)
         write_history(many, max(bench.imports, 15_000))
         base, ours = measured(few, TURNS), measured(many, TURNS)
-        turn = median(ours["turn"]), median(base["turn"])
-        # SQLite serves one host, whose history is short.
-        yield at_most(
-            "P14 idle worker with 30,000 batches, a turn", 1 if bench.server else 20, *turn
-        )
+        for thread in ("sender", "watcher"):
+            turn = median(ours[thread]), median(base[thread])
+            yield at_most(f"P14 idle {thread} with 30,000 batches, a turn", 1, *turn)
         left = median(ours["estimate"]), median(base["estimate"])
         yield at_most("P15 time left, 30,000 batches", round(1.5 * left[1], 1), *left)
         is_indexed = "image_destroyed" in ours["plan"]
         found = "by index" if is_indexed else "by a scan"
         yield Figure("P10 sweep finds destroyed images", "by index", "-", found, is_indexed)
-        for installed, due in ((few, 1), (many, DUE)):
+        for installed, due in ((few, CLAIMS + 1), (many, DUE)):
             installed.execute(MAKE_DUE.format(due))
-        claims = p95(measured(many, CLAIMS)), p95(measured(few, CLAIMS))
+        claims = p95(measured(many, CLAIM)), p95(measured(few, CLAIM))
         yield at_most("P9 claim with 1,000 batches due, p95", 5, *claims)
 
 

@@ -36,7 +36,7 @@ class Cluster:
     """
 
     def __init__(self, binaries: Path, data: Path, user: struct_passwd | None) -> None:
-        self._own = (binaries, data, user, postgresql.free_port(), "--synchronous_commit=on")
+        self._own = (binaries, data, user, postgresql.free_port())
         self._data = data
         self.start()
 

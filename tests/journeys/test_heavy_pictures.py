@@ -1,7 +1,6 @@
 """Costly pictures in an installed product: its web server stays small and answers at once."""
 
 import os
-import re
 import signal
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.image_processes import all_processes, costly, wait_for_child
+from tests.support.memory import most_kilobytes
 from tests.support.pages import outcome_of
 from tests.support.people import PASSWORD
 from tests.support.pictures import draw, encode, solid
@@ -61,12 +61,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         draft = installed.open_draft()
         web = installed.start_web()
         yield Server(installed, web.pid, Person(installed.url), draft)
-
-
-def most_kilobytes(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1])
 
 
 def test_six_largest_cmyk_pictures_at_once_leave_room_for_others(server: Server) -> None:

@@ -24,6 +24,7 @@ import pytest
 
 OLDEST_MAJOR = 15  # the oldest that Django supports
 START_SECONDS = 30
+HASTY = ("--fsync=off", "--full_page_writes=off", "--synchronous_commit=off")
 FOLDERS = (  # Debian and Homebrew keep the binaries off PATH
     "/usr/lib/postgresql/*/bin",
     "/opt/homebrew/opt/postgresql@*/bin",
@@ -40,7 +41,7 @@ def postgresql_url() -> Iterator[str]:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    with server(binaries) as url:
+    with server(binaries, *HASTY) as url:
         yield url
 
 
@@ -60,11 +61,11 @@ def major_version(postgres: Path) -> int:
 
 
 @contextmanager
-def server(binaries: Path) -> Iterator[str]:
-    """Start a new cluster on a free loopback port, without passwords and without fsync."""
+def server(binaries: Path, *settings: str) -> Iterator[str]:
+    """Start a new cluster on a free loopback port, without passwords."""
     user = unprivileged_user()
     with new_cluster(binaries, user) as data:
-        process, url = start(binaries, data, user)
+        process, url = start(binaries, data, user, *settings)
         try:
             yield url
         finally:
@@ -100,12 +101,12 @@ def run_initdb(binaries: Path, data: Path, user: pwd.struct_passwd | None) -> No
 
 
 def start(
-    binaries: Path, data: Path, user: pwd.struct_passwd | None
+    binaries: Path, data: Path, user: pwd.struct_passwd | None, *settings: str
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Start a server. Another process may use the free port first, so a new port is tried then."""
     for _ in range(3):
         port = free_port()
-        process, url = launch(binaries, data, user, port)
+        process, url = launch(binaries, data, user, port, *settings)
         if answers(process, url, data):
             return process, url
         stop(process)
@@ -113,11 +114,11 @@ def start(
 
 
 def launch(
-    binaries: Path, data: Path, user: pwd.struct_passwd | None, port: int, *more: str
+    binaries: Path, data: Path, user: pwd.struct_passwd | None, port: int, *settings: str
 ) -> tuple[subprocess.Popen[bytes], str]:
     with Path(data.parent, "server.log").open("ab") as output:
         process = subprocess.Popen(
-            [str(binaries / "postgres"), "-D", str(data), *settings(data.parent, port), *more],
+            [str(binaries / "postgres"), "-D", str(data), *address(data.parent, port), *settings],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -128,14 +129,11 @@ def launch(
     return process, f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
-def settings(sockets: Path, port: int) -> list[str]:
+def address(sockets: Path, port: int) -> list[str]:
     return [
         "--listen_addresses=127.0.0.1",
         f"--port={port}",
         f"--unix_socket_directories={sockets}",
-        "--fsync=off",
-        "--full_page_writes=off",
-        "--synchronous_commit=off",
     ]
 
 
@@ -176,7 +174,7 @@ def main(command: list[str]) -> int:
     binaries = find_binaries()
     if binaries is None:
         return 1 if os.environ.get("CI") == "true" else 0
-    with server(binaries) as url:
+    with server(binaries, *HASTY) as url:
         return subprocess.run(
             command, env=os.environ | {"DATABASE_URL": url}, check=False
         ).returncode

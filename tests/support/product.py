@@ -66,7 +66,7 @@ class Product:
         self._environment = os.environ | settings | options
         self._run("-c", INSTALL)
 
-    def manage(self, *words: str, stdout: IO[bytes] | None = None) -> None:
+    def manage(self, *words: str, stdout: IO[bytes] | int | None = None) -> None:
         self._run("manage.py", *words, stdout=stdout)
 
     def shell(self, script: str) -> str:
@@ -87,10 +87,10 @@ class Product:
             with attestation.open("wb") as output:
                 self.manage("import_faces", "--attestation-template", stdout=output)
         options = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
-        self.manage("import_faces", str(faces), *options)
+        self.manage("import_faces", str(faces), *options, stdout=subprocess.DEVNULL)
 
     def start_web(
-        self, *, stderr: IO[bytes] | None = None, **settings: str
+        self, *, stderr: IO[bytes] | int | None = None, **settings: str
     ) -> subprocess.Popen[bytes]:
         """Start the web server, with settings of its own, and wait until it answers."""
         gunicorn = ("-m", "gunicorn", "--config", "config/gunicorn.py")
@@ -104,7 +104,7 @@ class Product:
             return web
         raise TimeoutError("The web server did not start.")
 
-    def start_worker(self, *words: str, stderr: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    def start_worker(self, *words: str, stderr: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
         return self._start("manage.py", "forward", *words, stderr=stderr)
 
     def start_hurried_worker(self, *words: str) -> subprocess.Popen[bytes]:
@@ -136,7 +136,7 @@ class Product:
             if process.poll() is None:
                 self.kill(process)
 
-    def _run(self, *words: str, stdout: IO[bytes] | None = None) -> None:
+    def _run(self, *words: str, stdout: IO[bytes] | int | None = None) -> None:
         subprocess.run(
             [sys.executable, *words],
             cwd=BASE_DIR,
@@ -151,7 +151,7 @@ class Product:
         return psycopg.connect(self._database_url)
 
     def _start(
-        self, *words: str, stderr: IO[bytes] | None = None, **settings: str
+        self, *words: str, stderr: IO[bytes] | int | None = None, **settings: str
     ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, *words],
