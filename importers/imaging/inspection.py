@@ -11,7 +11,7 @@ from PIL import Image
 
 from importers.imaging.decoding import DAMAGE, Rejected, TooCostly, decoded, open_picture
 from importers.imaging.scans import count_scans
-from importers.imaging.thumbnails import thumbnail
+from importers.imaging.thumbnails import SIDE_PIXELS, thumbnail
 
 MIN_BYTES, MAX_BYTES = 1_000, 10_000_000
 MIN_SIDE_PIXELS = 200
@@ -54,7 +54,7 @@ def check_size(byte_size: int) -> None:
 def inspect(data: bytes) -> Facts:
     """Return the facts of a whole, decodable JPEG or PNG within our limits. Raises Rejected.
 
-    Only `child` calls it in the product, since decoding can take seconds and 0.6 GB.
+    Only `child` calls it in the product, since decoding can take seconds and 0.4 GB.
     """
     try:
         return _inspect(data)
@@ -82,7 +82,7 @@ def _inspect(data: bytes) -> Facts:
         )
     if kind == "JPEG" and count_scans(data) > MAX_SCANS:
         raise TooCostly
-    with decoded(data) as picture:
+    with decoded(data, SIDE_PIXELS) as picture:
         return Facts(kind, width, height, thumbnail(picture))
 
 

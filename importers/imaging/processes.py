@@ -44,12 +44,12 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one child. The most costly pictures that we accept need 0.6 GB or 3 s.
+    """Of one child. The most costly pictures that we accept need 0.4 GB or 3 s.
 
     With less memory than that, libjpeg would report some of them as damaged.
     """
 
-    memory_bytes: int = 800_000_000
+    memory_bytes: int = 600_000_000
     processor_seconds: float = 10
     seconds: float = 30  # for a child that does not even use its processor time
     pictures: int = 500  # then another replaces it, so that nothing builds up or lives on in it

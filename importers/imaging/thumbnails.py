@@ -6,7 +6,7 @@ from PIL import Image
 
 from importers.imaging.decoding import DAMAGE
 
-SIDE_PIXELS, LONGEST_SIDE_PIXELS = 320, 400
+SIDE_PIXELS, LONGEST_SIDE_PIXELS = 256, 400
 ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4 A
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

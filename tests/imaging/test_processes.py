@@ -101,9 +101,8 @@ class TestLimits:
             assert all(isinstance(outcome(own, data), Facts) for _ in range(30))
 
     @on_linux
-    @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-    def test_picture_over_the_memory_is_too_costly(self, kind: str) -> None:
-        data = encode(solid("CMYK", (6_000, 5_000)).convert("RGB"), kind)
+    def test_picture_over_the_memory_is_too_costly(self) -> None:
+        data = encode(solid("RGB", (6_000, 5_000)), "PNG")
         with pool(limits=Limits(memory_bytes=120_000_000)) as own:
             outcome(own, draw())
             before = own.pids()

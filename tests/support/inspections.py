@@ -23,5 +23,5 @@ def facts_or_rejection(data: bytes) -> Facts | Rejected:
 
 def thumbnail_of(data: bytes) -> bytes:
     """Return the thumbnail of a whole picture, which may break our limits on size."""
-    with decoded(data) as picture:
+    with decoded(data, thumbnails.SIDE_PIXELS) as picture:
         return thumbnails.thumbnail(picture)

@@ -29,7 +29,7 @@ def test_accepted_file_is_stored_unchanged_with_its_thumbnail(
     stored = stored_files(media)
     assert set(stored) == keys_of(image)
     assert stored[image.storage_key] == data
-    assert decode(stored[image.thumbnail_key]).size == (334, 250)
+    assert decode(stored[image.thumbnail_key]).size == (256, 192)
 
 
 def test_stored_file_is_readable_only_by_the_server(add_file: AddFile, media: Path) -> None:
