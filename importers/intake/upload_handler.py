@@ -1,7 +1,8 @@
-"""Writes uploaded files to the disk, each only up to the size that we would accept."""
+"""Keeps uploaded files until they are checked, each only up to the size that we would accept."""
 
+from io import BytesIO
 from tempfile import TemporaryFile
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -10,6 +11,8 @@ from django.core.files.uploadhandler import FileUploadHandler, SkipFile, StopUpl
 from importers.imaging.inspection import MAX_BYTES
 
 NOT_KEPT = "_upload_not_kept"
+# A request with a group of small files, whose bytes are held in memory to be checked in any case.
+SMALL_REQUEST_BYTES = MAX_BYTES + 100_000
 
 
 class RefusingUploadHandler(FileUploadHandler):
@@ -30,14 +33,20 @@ class BoundedFileUploadHandler(FileUploadHandler):
     not count file bytes), so without this one request could fill the disk. If the disk is full
     nevertheless, the file is skipped and the view can say so (`all_arrived`).
 
-    The file on the disk has no name, so the system frees it when the process ends in any way.
-    Django's own has one, and a killed process would leave faces behind.
+    A small request is kept in memory, and others on the disk. A file there has no name, so the
+    system frees it when the process ends in any way. Django's own has one, and a killed process
+    would leave faces behind.
     """
+
+    def handle_raw_input(
+        self, input_data: Any, META: Any, content_length: int, *args: Any, **kwargs: Any
+    ) -> None:
+        self._is_small = content_length <= SMALL_REQUEST_BYTES
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
         try:
-            self.file = TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115
+            self.file = BytesIO() if self._is_small else _unnamed_file()
         except OSError:
             self._skip()
 
@@ -61,6 +70,10 @@ class BoundedFileUploadHandler(FileUploadHandler):
     def _skip(self) -> NoReturn:
         setattr(self.request, NOT_KEPT, True)
         raise SkipFile
+
+
+def _unnamed_file() -> IO[bytes]:
+    return TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)
 
 
 def all_arrived(request: object) -> bool:

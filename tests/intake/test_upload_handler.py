@@ -71,11 +71,17 @@ def test_each_file_of_a_request_has_its_own_limit(
     assert small.read() == draw()
 
 
-def test_arriving_file_is_on_the_disk_without_a_name(upload: Upload, upload_folder: Path) -> None:
-    (file,) = upload(draw())
+def test_large_request_is_on_the_disk_without_a_name(upload: Upload, upload_folder: Path) -> None:
+    file, _ = upload(draw(), bytes(11 * MEGABYTE))
     on_disk = os.fstat(file.fileno())
     assert (on_disk.st_dev, on_disk.st_nlink) == (upload_folder.stat().st_dev, 0)
     assert list(upload_folder.iterdir()) == []
+
+
+def test_small_request_needs_no_disk(upload: Upload, settings: Settings, tmp_path: Path) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "missing")
+    one, other = upload(draw(1), draw(2))
+    assert (one.read(), other.read()) == (draw(1), draw(2))
 
 
 def test_form_rejects_the_oversized_file_and_accepts_the_others(
