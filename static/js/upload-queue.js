@@ -7,7 +7,7 @@
 /** @typedef {{ kind: "accepted" | "rejected" | "known" } | { failure: Failure }} Outcome */
 /** @typedef {{ files: number, bytes: number }} Limits - of a group; a larger file goes alone */
 
-const AT_ONCE = 4;
+const AT_ONCE = 2;
 const SOON_MS = 1000;
 const RETRY_AFTER_MS = [1000, 3000, 9000];
 
