@@ -133,7 +133,7 @@ def version(imports: QuerySet[Import], import_id: int) -> str:
         *_surroundings(environment),
     )
     shown = row.first()
-    whole = repr((shown, environment, this_minute())).encode()
+    whole = repr((shown, environment, minute_of(import_id))).encode()
     return hashlib.sha256(whole).hexdigest()[:16] if shown else ""
 
 
@@ -151,8 +151,9 @@ def _surroundings(environment: str) -> list[RawSQL]:
     return [RawSQL(f"({sql})", params) for sql, params in compiled]  # noqa: S611  (all our own)
 
 
-def this_minute() -> int:
-    return int(time.time() // 60)
+def minute_of(import_id: int) -> int:
+    """Begins at another second for each import, so that open pages do not all change at once."""
+    return int((time.time() + import_id) // 60)
 
 
 def _urgency(batch: Batch) -> tuple[int, int]:

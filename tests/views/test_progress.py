@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _same_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "this_minute", lambda: 1)
+    monkeypatch.setattr(progress, "minute_of", lambda _: 1)
 
 
 def polled_address(html: str) -> str:
@@ -150,7 +150,7 @@ class TestPolling:
         self, signed_in: Client, submitted: Import, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         html = page_of(signed_in, submitted)
-        monkeypatch.setattr(progress, "this_minute", lambda: 2)
+        monkeypatch.setattr(progress, "minute_of", lambda _: 2)
         response = poll(signed_in, html)
         assert 'id="pace"' in response.content.decode()
         assert poll(signed_in, response.content.decode()).status_code == 204
