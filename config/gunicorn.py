@@ -1,13 +1,14 @@
-"""Gunicorn settings. WEB_CONCURRENCY sets the number of worker processes (default 1)."""
+"""Gunicorn settings."""
 
 import os
 import resource
 
-from config import env, logs
+from config import env, logs, processes
 
 wsgi_app = "config.wsgi"
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
 worker_class = "config.web_worker.PatientWorker"
+workers = processes.web()
 threads = 8
 keepalive = 0  # one request for each connection: see the worker
 graceful_timeout = 25  # seconds for uploads in progress; most hosts kill a process after 30

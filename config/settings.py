@@ -1,6 +1,5 @@
 """Django settings for Consentry. Everything that varies comes from the environment."""
 
-import os
 import re
 import secrets
 from pathlib import Path
@@ -9,7 +8,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from config import env, logs, storage
+from config import env, logs, processes, storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -116,10 +115,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
 }
 
-# Uploads are decoded in child processes: by default one for each processor core, up to half of the
-# threads of each web process, and shared out among the web processes (config/gunicorn.py).
-_CORES_EACH = (os.cpu_count() or 1) // env.integer("WEB_CONCURRENCY", 1, least=1, most=1000)
-IMAGE_PROCESSES = env.integer("IMAGE_PROCESSES", max(1, min(_CORES_EACH, 4)), least=1, most=4)
+IMAGE_PROCESSES = processes.images_each()
 
 # Images are stored outside every public path; only a view that checks access shows them.
 STORAGES = {

@@ -52,7 +52,7 @@ def test_the_defaults_match_the_public_contract(load: Load) -> None:
 
 @pytest.mark.parametrize(
     ("cores", "web_processes", "expected"),
-    [(1, "1", 1), (2, "", 2), (16, "", 4), (8, "4", 2), (2, "8", 1), (None, "", 1)],
+    [(1, "1", 1), (2, "", 1), (16, "", 4), (8, "4", 2), (2, "8", 1), (None, "", 1)],
 )
 def test_image_processes_share_the_cores_with_the_web_processes(
     cores: int | None,

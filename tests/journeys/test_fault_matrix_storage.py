@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from django.core.files.storage import default_storage
@@ -18,7 +19,7 @@ from importers.forwarding.claims import Leases
 from importers.forwarding.control import retry
 from importers.forwarding.polling import poll
 from importers.forwarding.sending import send_next
-from importers.intake import drafts
+from importers.intake import drafts, upload_handler
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
 from tests.support.attestations import submit
@@ -49,9 +50,10 @@ def full_storage(media: Path, settings: Settings) -> Iterator[Mend]:
 
 @contextmanager
 def full_upload_folder(media: Path, settings: Settings) -> Iterator[Mend]:
-    """Django writes an upload here while it arrives."""
+    """An upload that is not kept in memory is written here while it arrives."""
     folder = media.with_name("arriving")
-    with full_disk(folder) as free_space:
+    none_in_memory = patch.object(upload_handler, "SMALL_REQUEST_BYTES", 0)
+    with none_in_memory, full_disk(folder) as free_space:
         settings.FILE_UPLOAD_TEMP_DIR = str(folder)
         yield free_space
 

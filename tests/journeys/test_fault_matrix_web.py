@@ -16,7 +16,7 @@ from tests.support.product import Product, product
 from tests.support.site import Person
 
 PATIENCE_SECONDS = 20
-ARRIVED_BYTES, ANNOUNCED_BYTES = 3_000_000, 5_000_000
+ARRIVED_BYTES, ANNOUNCED_BYTES = 3_000_000, 15_000_000
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,9 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("product")
-    with product(folder, NO_PERSONA, PASSWORD, IMAGE_PROCESSES="2") as installed:
+    with product(
+        folder, NO_PERSONA, PASSWORD, IMAGE_PROCESSES="2", WEB_CONCURRENCY="1"
+    ) as installed:
         draft = installed.open_draft()
         web = installed.start_web()
         yield Server(installed, web.pid, Person(installed.url), draft)
