@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -20,6 +20,7 @@ from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import
 from tests.support.attestations import submit
 from tests.support.batches import Meanwhile
+from tests.support.browser import chromium
 from tests.support.files import incoming, receive_one
 from tests.support.forwarding import Clock
 from tests.support.makers import AddFile, MakeDraft, MakeImports
@@ -29,11 +30,6 @@ from tests.support.postgresql import postgresql_url
 from tests.support.trail import write_five_rows
 
 __all__ = ["postgresql_url"]
-
-CHROMIUM_SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -193,13 +189,10 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    executable = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     # Playwright runs an event loop in this thread, which Django would mistake for async code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_SWITCHES)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

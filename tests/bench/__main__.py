@@ -5,11 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import forwarding, intake, pages, worker
+from tests.bench import browser, forwarding, intake, pages, polls, worker
 from tests.bench.figures import Bench, print_figure, say
 from tests.support.postgresql import find_binaries, server
 
-PARTS = {"intake": intake, "pages": pages, "forwarding": forwarding, "worker": worker}
+PARTS = {
+    "intake": intake,
+    "pages": pages,
+    "polls": polls,
+    "browser": browser,
+    "forwarding": forwarding,
+    "worker": worker,
+}
 
 
 @contextmanager

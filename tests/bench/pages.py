@@ -42,7 +42,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
         yield at_most("P3 search by hash, key, importer or whole name, p95", 50, exact, p95(bare))
         part = worst(p95, "/?q=nowhere", f"/?q=IMG_{old}", "/?q=mnop", "/?q=IMG")
         yield at_most("P3 search by a part of a name, p95", 300, part, p95(bare))
-        poll = poll_address(installed, officer, old)
+        (poll,) = poll_addresses(installed, officer, range(old, old + 1))
         polled = milliseconds(lambda: officer.get(poll), TIMES)
         yield over("P4 poll without a change, over a bare page", 1.5, polled, bare)
         first = milliseconds(lambda: first_byte(officer, "/imports.csv"), 10)
@@ -71,13 +71,17 @@ def exact_texts(installed: Product, number: int) -> list[str]:
     return [sha256, key, f"impr_{number}", f'"{name}"', "0" * 64]
 
 
-def poll_address(installed: Product, officer: Person, number: int) -> str:
-    """Return what the page of an import under way polls while nothing changes."""
-    of_import = f"SET state = '{{}}' WHERE face_import_id = {number}"
+def poll_addresses(installed: Product, officer: Person, numbers: range) -> list[str]:
+    """Return what the pages of imports under way poll while nothing changes."""
+    among = f"BETWEEN {numbers[0]} AND {numbers[-1]}"
     installed.execute(
-        f"UPDATE importers_import SET state = 'forwarding' WHERE id = {number}",  # noqa: S608
-        f"UPDATE importers_batch {of_import.format('importing')}",
+        f"UPDATE importers_import SET state = 'forwarding' WHERE id {among}",  # noqa: S608
+        f"UPDATE importers_batch SET state = 'importing' WHERE face_import_id {among}",  # noqa: S608
     )
+    return [poll_address(officer, number) for number in numbers]
+
+
+def poll_address(officer: Person, number: int) -> str:
     found = re.search(r'hx-get="([^"]*)"', load(officer, f"/imports/{number}/progress/"))
     assert found
     address = unescape(found[1])

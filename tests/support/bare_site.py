@@ -1,7 +1,8 @@
 """The bare site: a view that does for an upload only what every view must.
 
 It hashes each file, decodes it once and saves it. Nobody signs in, nothing is recorded and nothing
-is flushed to the disk. The same web server runs it, with the same settings.
+is flushed to the disk. The same web server runs it, with the same settings. Its page uploads what
+is dropped on it by our scripts, but shows nothing.
 """
 
 import hashlib
@@ -25,10 +26,24 @@ from tests.support.postgresql import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTCOME = {"state": "accepted", "code": "", "new": True}
-PAGE = """<!doctype html><html lang="en"><title>Bare</title>
+PAGE = """<!doctype html>
+<html lang="en">
+<title>Uploading</title>
 <form id="upload" action="/files/" data-file-bytes="10000000">
-<input name="csrfmiddlewaretoken"><input type="file" multiple></form>
-<script type="module" src="/bare.js"></script></html>"""
+<input name="csrfmiddlewaretoken">
+<label for="uploaded">Uploading</label>
+</form>
+<script type="module">
+import { acceptDrops } from "/js/drop-zone.js";
+import { UploadQueue } from "/js/upload-queue.js";
+import { uploadBy } from "/js/upload-transport.js";
+
+const form = document.getElementById("upload");
+const queue = new UploadQueue(uploadBy(form), { files: 20, bytes: 10_000_000 });
+queue.addEventListener("finish", () => { form.querySelector("label").textContent = "Finished"; });
+acceptDrops(queue);
+</script>
+</html>"""
 
 
 def upload(request: HttpRequest) -> JsonResponse:
@@ -48,7 +63,12 @@ def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(PAGE)
 
 
-urlpatterns = [path("files/", upload), path("", page)]
+def script(request: HttpRequest, name: str) -> HttpResponse:
+    source = PROJECT / "static" / "js" / f"{name}.js"
+    return HttpResponse(source.read_bytes(), content_type="text/javascript")
+
+
+urlpatterns = [path("files/", upload), path("js/<slug:name>.js", script), path("", page)]
 
 
 @contextmanager

@@ -104,7 +104,9 @@ class Product:
             return web
         raise TimeoutError("The web server did not start.")
 
-    def start_worker(self, *words: str, stderr: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
+    def start_worker(
+        self, *words: str, stderr: IO[bytes] | int | None = None
+    ) -> subprocess.Popen[bytes]:
         return self._start("manage.py", "forward", *words, stderr=stderr)
 
     def start_hurried_worker(self, *words: str) -> subprocess.Popen[bytes]:
