@@ -13,6 +13,9 @@ threads = 8
 keepalive = 0  # one request for each connection: see the worker
 graceful_timeout = 25  # seconds for uploads in progress; most hosts kill a process after 30
 control_socket_disable = True
+# A worker touches a file at each turn of its main loop, which must not wait for a disk
+# (docs.gunicorn.org, FAQ: "How do I avoid Gunicorn excessively blocking in os.fchmod?").
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 # Only Django reads X-Forwarded-Proto, and only with TRUSTED_PROXY_COUNT: gunicorn would believe it
 # from any program on this machine.
 forwarded_allow_ips = ""
