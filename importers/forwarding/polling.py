@@ -34,7 +34,7 @@ ENDS = {
 def poll() -> bool:
     """Ask Persona for every batch that is due, within our share. Return False if none was."""
     environment = environments.current()
-    due = Batch.objects.of_environment(environment).to_poll()
+    due = Batch.objects.of_environment(environment).to_poll().order_by("pk")
     missing = dict.fromkeys(due.values_list("importer_id", flat=True))  # an ordered set
     if not missing or not rate_limit.reserve_poll(environment, _spacing(environment)):
         return False

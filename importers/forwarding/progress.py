@@ -128,11 +128,11 @@ def version(imports: QuerySet[Import], import_id: int) -> str:
     are overdue. It takes one query.
     """
     environment = environments.current()
-    row = imports.filter(pk=import_id).values_list(
+    rows = imports.filter(pk=import_id).values_list(
         *("revision", "state", "face_list__name", "face_list__problem"),
         *_surroundings(environment),
     )
-    shown = row.first()
+    shown = next(iter(rows.order_by()), None)  # first() would sort the one row
     whole = repr((shown, environment, minute_of(import_id))).encode()
     return hashlib.sha256(whole).hexdigest()[:16] if shown else ""
 

@@ -90,7 +90,8 @@ def recover() -> bool:
 
 def _reserve_due(environment: str) -> set[int]:
     """Return the batches that are due. No other worker gets them until the next search is due."""
-    due = list(Batch.objects.of_environment(environment).to_recover().values_list("pk", flat=True))
+    rows = Batch.objects.of_environment(environment).to_recover().order_by()
+    due = list(rows.values_list("pk", flat=True))
     if not due:
         return set()
     mine = Batch.objects.to_recover().filter(pk__in=due)

@@ -113,7 +113,9 @@ def _cells(row: Any) -> list[object]:
         row.state,
         row.image_count,
         row.left_out_count,
-        *(row.successful_count, row.duplicate_count, row.error_count),
+        row.successful_count,
+        row.duplicate_count,
+        row.error_count,
     ]
 
 
