@@ -95,10 +95,10 @@ def test_change_that_is_rolled_back_counts_nothing(draft: Import, add_file: AddF
 def test_recount_corrects_what_differs_and_names_it(draft: Import, add_file: AddFile) -> None:
     add_file()
     Import.objects.filter(pk=draft.pk).update(image_count=7, error_count=3)
-    told = [io.StringIO(), io.StringIO()]
-    for out in told:
+    outputs = [io.StringIO(), io.StringIO()]
+    for out in outputs:
         call_command("recount", stdout=out)
-    assert [out.getvalue() for out in told] == [
+    assert [out.getvalue() for out in outputs] == [
         f"Import {draft.pk}: counters corrected.\n",
         "All counters are correct.\n",
     ]

@@ -41,6 +41,11 @@ def in_a_thread(work: Callable[[], object]) -> None:
     thread.join(10)
 
 
+def answer_and_hang_up(talk: Talk) -> None:
+    answer(talk)
+    talk.close_connection = True
+
+
 class TestKept:
     def test_later_requests_use_the_same_connection(self, tls: ssl.SSLContext | None) -> None:
         with KeepingPersona(tls=tls) as server:
@@ -123,10 +128,6 @@ class TestNotReused:
     def test_connection_that_persona_closed_meanwhile_is_replaced(
         self, request_again: Callable[[Client], object], tls: ssl.SSLContext | None
     ) -> None:
-        def answer_and_hang_up(talk: Talk) -> None:
-            answer(talk)
-            talk.close_connection = True
-
         with KeepingPersona(answer_and_hang_up, tls=tls) as server:
             send(client_of(server.url))
             assert server.closed.wait(5)
@@ -215,10 +216,6 @@ class TestFailure:
         assert len(set(server.connections)) == 1
 
     def test_persona_that_went_away_is_not_connected(self, tls: ssl.SSLContext | None) -> None:
-        def answer_and_hang_up(talk: Talk) -> None:
-            answer(talk)
-            talk.close_connection = True
-
         with KeepingPersona(answer_and_hang_up, tls=tls) as server:
             send(client_of(server.url))
             assert server.closed.wait(5)
