@@ -10,13 +10,13 @@ from django.db import OperationalError, transaction
 from django.db import connection as database
 from django.db.models import F
 from django.db.models.functions import Now
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.forwarding import policy, sending
-from importers.forwarding.claims import Leases, claim, lease_time
+from importers.forwarding.claims import Leases, claim, is_any_due, lease_time
 from importers.forwarding.sending import send_next
 from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
@@ -186,9 +186,18 @@ def test_claim_skips_other_environments(
 def test_claim_skips_a_held_list(make_import: Make, face_list: FaceList) -> None:
     make_import(face_list)
     FaceList.objects.update(held_until=Now() + timedelta(seconds=5))
+    assert not is_any_due(face_list.environment)
     assert claim(OWNER) is None
     FaceList.objects.update(held_until=Now() - timedelta(seconds=5))
+    assert is_any_due(face_list.environment)
     assert claim(OWNER)
+
+
+def test_idle_worker_asks_one_query(
+    face_list: FaceList, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(1):
+        assert not is_any_due(face_list.environment)
 
 
 def test_lease_goes_to_the_faster_worker(make_import: Make, face_list: FaceList) -> None:
