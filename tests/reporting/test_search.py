@@ -5,10 +5,12 @@ from django.db import connection
 
 from importers.models import Batch, Image, Import
 from importers.reporting.search import narrow
+from tests.support.image_rows import add_rows
 from tests.support.makers import MakeImports
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 HASH, NAME = "ab" * 32, 'Zoë "Z" Meyer.jpg'
+ROWS = 1_000
 
 
 @pytest.fixture
@@ -63,9 +65,16 @@ def test_nothing_else_is_found(text: str, wanted: Import) -> None:
 )
 def test_exact_search_reads_an_index(text: str, index: str, wanted: Import) -> None:
     searched = narrow(Import.objects.all(), key_of(wanted) if text == "key" else text)
-    if connection.vendor == "postgresql":  # which otherwise reads so few rows without an index
+    other = Import.objects.exclude(pk=wanted.pk).latest("pk")
+    add_rows(other, ROWS)
+    Batch.objects.bulk_create(
+        Batch(face_import=other, number=number, image_count=1, importer_id=f"mprt_{number}")
+        for number in range(ROWS)
+    )
+    if connection.vendor == "postgresql":  # which decides by the number of rows
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("ANALYZE")
+            cursor.execute("SET LOCAL enable_seqscan = off")  # for the few imports
     plan = searched.explain()
     assert index in plan
     assert "SCAN" not in plan
