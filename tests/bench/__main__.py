@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import browser, forwarding, intake, pages, polls, worker
+from tests.bench import browser, forwarding, intake, pages, polls, suite, worker
 from tests.bench.figures import Bench, print_figure, say
 from tests.support.postgresql import find_binaries, server
 
@@ -16,6 +16,7 @@ PARTS = {
     "browser": browser,
     "forwarding": forwarding,
     "worker": worker,
+    "suite": suite,
 }
 
 
