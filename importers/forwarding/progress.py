@@ -152,7 +152,7 @@ def _surroundings(environment: str) -> list[RawSQL]:
 
 
 def minute_of(import_id: int) -> int:
-    """Begins at another second for each import, so that open pages do not all change at once."""
+    """Its start differs between imports, so that open pages do not all change at once."""
     return int((time.time() + import_id) // 60)
 
 

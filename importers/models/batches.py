@@ -25,7 +25,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.filter(state__in=Batch.OPEN)
 
     def due(self) -> Self:
-        """To be sent, or left in `sending` by a worker that died. A list may yet be held."""
+        """To be sent, or left in `sending` by a worker that died. The list may be held."""
         waiting = Q(state__in=Batch.WAITING, recover_first=False, next_attempt_at__lte=Now())
         abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
         # Named once more on its own, so that the index spares the batches that have ended.

@@ -1,13 +1,13 @@
 """Figures: what was measured, beside its goal and its baseline."""
 
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from tests.support.people import PASSWORD
@@ -86,8 +86,10 @@ def p95(durations: list[float]) -> float:
     return sorted(durations)[int(len(durations) * 0.95)]
 
 
-def median(durations: list[float]) -> float:
-    return statistics.median(durations)
+def medians(rounds: list[tuple[float, float]]) -> tuple[float, float]:
+    """The medians of what alternated, ours first."""
+    ours, baselines = zip(*rounds, strict=True)
+    return median(ours), median(baselines)
 
 
 @contextmanager

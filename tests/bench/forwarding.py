@@ -1,7 +1,6 @@
 """Forwarding: batches over a bare loop of the same requests, memory, and the rate limit."""
 
 import math
-import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from tempfile import TemporaryDirectory
 import requests
 
 from importers.local_persona import DEFAULT_KEY
-from tests.bench.figures import Bench, Figure, at_least, at_most
+from tests.bench.figures import Bench, Figure, at_least, at_most, medians
 from tests.bench.persona import Persona, local_persona
 from tests.bench.photos import write_photos
 from tests.support.memory import most_kilobytes
@@ -52,8 +51,7 @@ def throughput(
             signed(bench, persona, photos) as installed,
         ):
             rounds.append((size / time_worker(installed, threads), size / bare))
-    our_rates, rates = zip(*rounds, strict=True)
-    return statistics.median(our_rates), statistics.median(rates)
+    return medians(rounds)
 
 
 def memory(bench: Bench, photos: list[Path], threads: int) -> Figure:

@@ -1,6 +1,5 @@
 """Intake: photos over HTTP into a draft."""
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from threading import Event
 import requests
 
 from importers.intake.files import GROUP_FILES
-from tests.bench.figures import Bench, Figure, at_least
+from tests.bench.figures import Bench, Figure, at_least, medians
 from tests.bench.photos import new_photos
 from tests.bench.rows import write_history
 from tests.support.bare_site import bare_site
@@ -67,8 +66,7 @@ def compare(
         (at_once(ours, photos, GROUP_FILES), at_once(baseline, photos, baseline_group))
         for _ in range(ROUNDS)
     ]
-    our_rates, rates = zip(*rounds, strict=True)
-    return statistics.median(our_rates), statistics.median(rates)
+    return medians(rounds)
 
 
 def at_once(upload: Upload, photos: int, group: int, clients: int = CLIENTS) -> float:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from html import unescape
+from statistics import median
 
 from tests.bench.figures import (
     Bench,
     Figure,
     at_most,
-    median,
     milliseconds,
     p95,
     processor_seconds,

@@ -1,12 +1,12 @@
-"""Local Persona in a process of its own, so that it takes no time from what is measured."""
+"""Local Persona in a process of its own."""
 
-import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from importers.local_persona import IMPORT, LocalPersona
+from tests.bench.beside import beside
 
 
 class Persona(NamedTuple):
@@ -17,15 +17,8 @@ class Persona(NamedTuple):
 @contextmanager
 def local_persona(*, rate_limit: int | None = None, answer_seconds: float = 0) -> Iterator[Persona]:
     """A new Local Persona. It answers imports after `answer_seconds`."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(theirs, rate_limit, answer_seconds))
-    process.start()
-    try:
-        yield Persona(*ours.recv())
-    finally:
-        ours.send("stop")
-        process.join()
+    with beside(_run, rate_limit, answer_seconds) as pipe:
+        yield Persona(*pipe.recv())
 
 
 def _run(pipe: Connection, rate_limit: int | None, answer_seconds: float) -> None:

@@ -1,9 +1,7 @@
 """Open pages of imports that poll, and what they cost everybody else."""
 
 import asyncio
-import multiprocessing
 import re
-import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +11,8 @@ from multiprocessing.connection import Connection
 from threading import Event
 
 from importers.intake.files import GROUP_FILES
-from tests.bench.figures import Bench, Figure, at_least, at_most, processor_seconds
+from tests.bench.beside import beside
+from tests.bench.figures import Bench, Figure, at_least, at_most, medians, processor_seconds
 from tests.bench.intake import at_once, uploads_to
 from tests.bench.pages import poll_addresses
 from tests.bench.rows import write_history
@@ -33,31 +32,24 @@ def figures(bench: Bench) -> Iterator[Figure]:
         polls = poll_addresses(installed, officer, range(1, PAGES + 1))
         with open_pages(installed.port, officer.cookie, polls), processor_seconds(web.pid) as used:
             Event().wait(OBSERVED_SECONDS)
-        alone, watched = [], []
+        rounds = []
         for _ in range(ROUNDS):
-            alone.append(at_once(upload, photos, GROUP_FILES, clients=1))
+            alone = at_once(upload, photos, GROUP_FILES, clients=1)
             with open_pages(installed.port, officer.cookie, polls):
-                watched.append(at_once(upload, photos, GROUP_FILES, clients=1))
+                rounds.append((at_once(upload, photos, GROUP_FILES, clients=1), alone))
     cores = used[0] / OBSERVED_SECONDS
     yield at_most(f"P12 {PAGES} open pages, a poll every 2 s", 0.5, cores, 0, "cores")
-    rates = statistics.median(watched), statistics.median(alone)
-    yield at_least("P12 an upload meanwhile, group after group, over alone", 0.9, *rates, "/s")
+    what = "P12 an upload meanwhile, group after group, over alone"
+    yield at_least(what, 0.9, *medians(rounds), "/s")
 
 
 @contextmanager
 def open_pages(port: int, cookie: str, polls: list[str]) -> Iterator[None]:
     """Poll from a process of its own while the block runs. Each minute a page changes."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(theirs, port, cookie, polls))
-    process.start()
-    assert ours.recv() == "open"
-    try:
+    with beside(_run, port, cookie, polls) as pipe:
+        assert pipe.recv() == "open"
         yield
-    finally:
-        ours.send("stop")
-        answers = ours.recv()
-        process.join()
+    answers = pipe.recv()
     assert answers.keys() <= {b"200", b"204"}, answers
 
 

@@ -50,7 +50,7 @@ INSERT INTO importers_image (key, original_name, byte_size, sha256, format, widt
 def write_history(installed: Product, imports: int) -> None:
     """Write completed imports, each of 50 images in two batches, the newest an hour ago."""
     statements = [LISTS]
-    for template, each in ((IMPORTS, 1), (BATCHES_SQL, 2), (IMAGES_SQL, 50)):
+    for template, each in ((IMPORTS, 1), (BATCHES_SQL, BATCHES), (IMAGES_SQL, IMAGES)):
         rows = imports * each
         dialect = DIALECTS[installed.vendor]
         seconds = f"{FIRST_AGE_SECONDS} + {STEP_SECONDS} * ({rows} - i) / {each}"

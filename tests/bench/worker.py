@@ -2,26 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
-from tests.bench.figures import Bench, Figure, at_most, median, p95
+from tests.bench.figures import Bench, Figure, at_most, p95
 from tests.bench.rows import write_history
 from tests.support.product import Product
 
 DUE, CLAIMS = 1_000, 100
-TIMED = """
-import json, time
-
-def timed(act, times):
-    act()
-    durations = []
-    for _ in range(times):
-        began = time.perf_counter()
-        act()
-        durations.append((time.perf_counter() - began) * 1000)
-    return durations
-"""
-TURNS = f"""{TIMED}
+TURNS = """
+import json
 from importers.forwarding import estimate
 from importers.forwarding.claims import Leases
 from importers.gateway import rate_limit
@@ -29,22 +19,25 @@ from importers.forwarding.polling import poll
 from importers.forwarding.recovery import recover
 from importers.forwarding.sending import send_next
 from importers.models import Image, Import
+from tests.bench.figures import milliseconds
 
 leases, budget = Leases("bench"), rate_limit.budget("local")
 latest = Import.objects.latest("pk")
 batches = list(latest.batches.all())
 destroyed = Image.objects.filter(destroyed_at__gt=latest.created_at).order_by()
-print(json.dumps({{
-    "sender": timed(lambda: send_next(leases), 100),
-    "watcher": timed(lambda: [poll(), recover()], 100),
-    "estimate": timed(lambda: estimate.time_left("local", batches, budget), 100),
+print(json.dumps({
+    "sender": milliseconds(lambda: send_next(leases), 100),
+    "watcher": milliseconds(lambda: [poll(), recover()], 100),
+    "estimate": milliseconds(lambda: estimate.time_left("local", batches, budget), 100),
     "plan": destroyed.explain(),
-}}))
+}))
 """
-CLAIM = f"""{TIMED}
+CLAIM = f"""
+import json
 from importers.forwarding.claims import claim
+from tests.bench.figures import milliseconds
 
-print(json.dumps(timed(lambda: claim("bench"), {CLAIMS})))
+print(json.dumps(milliseconds(lambda: claim("bench"), {CLAIMS})))
 """
 MAKE_DUE = """
 UPDATE importers_batch SET state = 'queued', importer_id = '', accepted_at = NULL,

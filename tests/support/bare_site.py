@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 from django.core.wsgi import get_wsgi_application
@@ -23,6 +22,7 @@ from django.urls import path
 from PIL import Image as Picture
 
 from tests.support.postgresql import free_port
+from tests.support.servers import wait_for_answer
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTCOME = {"state": "accepted", "code": "", "new": True}
@@ -80,12 +80,7 @@ def bare_site(folder: Path) -> Iterator[str]:
     server = subprocess.Popen([sys.executable, *command], cwd=PROJECT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        while True:
-            try:
-                requests.get(url, timeout=5)
-                break
-            except requests.ConnectionError:
-                continue
+        wait_for_answer(url)
         yield url
     finally:
         server.terminate()

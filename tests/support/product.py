@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import psycopg
-import requests
 from django.conf import settings as project
 from psycopg.sql import SQL, Identifier
 
 from tests.support.postgresql import free_port
+from tests.support.servers import wait_for_answer
 
 BASE_DIR: Path = project.BASE_DIR
-START_SECONDS = 30
 INSTALL = """
 import django
 from django.core.management import call_command
@@ -95,14 +93,8 @@ class Product:
         """Start the web server, with settings of its own, and wait until it answers."""
         gunicorn = ("-m", "gunicorn", "--config", "config/gunicorn.py")
         web = self._start(*gunicorn, stderr=stderr, **settings)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                requests.get(f"{self.url}/healthz", timeout=1)
-            except (requests.ConnectionError, requests.Timeout):
-                continue
-            return web
-        raise TimeoutError("The web server did not start.")
+        wait_for_answer(f"{self.url}/healthz")
+        return web
 
     def start_worker(
         self, *words: str, stderr: IO[bytes] | int | None = None
