@@ -12,8 +12,11 @@ class Action(StrEnum):
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"
 
+    STATEMENT_PUBLISHED = "statement.published"
+
     IMPORT_DRAFTED = "import.drafted"
     IMPORT_LIST_CHANGED = "import.list_changed"
+    IMPORT_COPIED = "import.copied"
     IMPORT_DISCARDED = "import.discarded"
     IMPORT_ATTESTED = "import.attested"
     IMPORT_SENT = "import.sent"
@@ -22,9 +25,14 @@ class Action(StrEnum):
     IMPORT_NEEDS_ATTENTION = "import.needs_attention"
     IMPORT_CANCELED = "import.canceled"
     IMPORTS_EXPORTED = "imports.exported"
+    RECORD_EXPORTED = "record.exported"
+    RECORDS_SEARCHED = "records.searched"
 
     IMAGES_RECEIVED = "images.received"
-    IMAGE_REMOVED = "image.removed"
+    IMAGES_REMOVED = "images.removed"
+    IMAGES_RESTORED = "images.restored"
+    IMAGES_INCLUDED = "images.included"
+    ENTRIES_CHANGED = "entries.changed"
     REJECTED_CLEARED = "left_out.cleared"
     FACE_VIEWED = "face.viewed"
     GALLERY_VIEWED = "gallery.viewed"
@@ -37,6 +45,7 @@ class Action(StrEnum):
     BATCH_ERRORED = "batch.errored"
     BATCH_FAILED = "batch.failed"
     BATCH_DECIDED = "batch.decided"
+    BATCH_ACKNOWLEDGED = "batch.acknowledged"
     BATCH_UNDECIDED = "batch.undecided"
 
     SENDING_PAUSED = "forwarding.paused"

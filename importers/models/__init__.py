@@ -4,6 +4,7 @@ from importers.models.attempts import Attempt
 from importers.models.audit import AuditEvent, AuditHead
 from importers.models.batches import Batch
 from importers.models.consent import Attestation, Statement
+from importers.models.entries import Entry, EntryFile, ListingReason
 from importers.models.environments import Environment
 from importers.models.gateway import Exchange, Gateway
 from importers.models.imports import Image, Import
@@ -18,6 +19,8 @@ __all__ = [
     "AuditEvent",
     "AuditHead",
     "Batch",
+    "Entry",
+    "EntryFile",
     "Environment",
     "Exchange",
     "FaceList",
@@ -25,6 +28,7 @@ __all__ = [
     "Image",
     "Import",
     "Level",
+    "ListingReason",
     "Problem",
     "Statement",
     "Worker",

@@ -1,91 +1,20 @@
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from importers.models.batch_queries import BatchQuerySet
 from importers.models.environments import Environment
 from importers.models.imports import Import
 from importers.models.levels import Level
-from importers.models.lists import FaceList
 from importers.models.problems import Problem
 
 if TYPE_CHECKING:
     from importers.models.attempts import AttemptQuerySet
-
-
-class BatchQuerySet(models.QuerySet["Batch"]):
-    def of_environment(self, environment: str) -> Self:
-        return self.filter(environment=environment)
-
-    def unended(self) -> Self:
-        return self.filter(state__in=Batch.OPEN)
-
-    def due(self) -> Self:
-        """To be sent, or left in `sending` by a worker that died. The list may be held."""
-        waiting = Q(state__in=Batch.WAITING, recover_first=False, next_attempt_at__lte=Now())
-        abandoned = Q(state=Batch.State.SENDING, lease_until__lte=Now())
-        # Named once more on its own, so that the index spares the batches that have ended.
-        return self.unsent().filter(waiting | abandoned)
-
-    def in_doubt(self) -> Self:
-        """Sent without a clear answer so far; this includes batches that are being sent."""
-        return self.filter(state__in=Batch.UNDER_WAY, may_have_arrived=True).not_held()
-
-    def not_held(self) -> Self:
-        """Without those of a held list. There is hardly ever one, and a join takes longer."""
-        held = list(FaceList.objects.filter(held_until__gt=Now()).values_list("pk", flat=True))
-        return self.exclude(face_import__face_list__in=held) if held else self
-
-    def possibly_at_persona(self) -> Self:
-        """Batches that may own an importer that no batch has claimed."""
-        return self.filter(may_have_arrived=True, importer_id="").exclude(
-            state=Batch.State.CANCELED
-        )
-
-    def to_recover(self) -> Self:
-        waiting = self.filter(state=Batch.State.UNKNOWN, recover_first=True)
-        return waiting.filter(next_attempt_at__lte=Now())
-
-    def unsent(self) -> Self:
-        """Without an importer, and not ended: still to be sent, or in doubt."""
-        return self.filter(state__in=(Batch.State.SENDING, *Batch.WAITING))
-
-    def to_poll(self) -> Self:
-        return self.filter(state=Batch.State.IMPORTING, next_attempt_at__lte=Now())
-
-    def retriable(self) -> Self:
-        """Failed and certainly not at Persona: a new key is safe."""
-        return self.filter(state=Batch.State.FAILED, may_have_arrived=False)
-
-    def recoverable(self) -> Self:
-        """Failed, may be at Persona, and not waiting for a person's decision."""
-        failed = self.filter(state=Batch.State.FAILED, may_have_arrived=True)
-        return failed.exclude(problem=Problem.AMBIGUOUS)
-
-    def cancelable(self) -> Self:
-        """Not being sent, not ended, and certainly not at Persona."""
-        return self.filter(state__in=Batch.CANCELABLE, may_have_arrived=False)
-
-    def undoable(self) -> Self:
-        """Decided by a person, and the decision has not taken effect."""
-        waiting = (Batch.State.QUEUED, Batch.State.IMPORTING)
-        return self.filter(state__in=waiting, decided_at__isnull=False)
-
-    def requeue(self) -> int:
-        """Queue them again under a new key. Only for batches that are certainly not at Persona."""
-        anew = Batch.NO_PROBLEM | Batch.NEW_KEY
-        return self.update(state=Batch.State.QUEUED, attempts=0, next_attempt_at=Now(), **anew)
-
-    def recover(self) -> int:
-        """Put them in doubt: each is recovered before it is sent again."""
-        return self.update(state=Batch.State.UNKNOWN, recover_first=True, next_attempt_at=Now())
-
-    def cancel(self) -> int:
-        return self.update(state=Batch.State.CANCELED, finished_at=Now())
 
 
 class Batch(models.Model):
@@ -115,8 +44,14 @@ class Batch(models.Model):
     WAITING = (State.QUEUED, State.UNKNOWN)
     OPEN = (*WAITING, State.SENDING, State.IMPORTING)
     FINAL = (State.DONE, State.ERRORED, State.FAILED, State.CANCELED)
-    TROUBLED = (State.ERRORED, State.FAILED)
     CANCELABLE = (State.QUEUED, State.FAILED)
+    # Their images are certainly not on the list. `IMAGE_LOST` says the same of an image.
+    LOST = Q(state__in=(State.CANCELED, State.ERRORED)) | Q(
+        state=State.FAILED, may_have_arrived=False
+    )
+    IMAGE_LOST = Q(batch__state__in=(State.CANCELED, State.ERRORED)) | Q(
+        batch__state=State.FAILED, batch__may_have_arrived=False
+    )
     LEVELS = {
         State.SENDING: Level.INFO,
         State.UNKNOWN: Level.WARNING,
@@ -170,6 +105,10 @@ class Batch(models.Model):
     problem = models.CharField(max_length=30, blank=True, choices=Problem)
     problem_detail = models.TextField(blank=True, help_text="the same in a sentence")
 
+    acknowledged_at = models.DateTimeField(null=True, help_text="a person knows that it failed")
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    acknowledgement = models.TextField(max_length=1000, blank=True, help_text="their note")
+
     objects = BatchQuerySet.as_manager()
 
     class Meta:
@@ -212,6 +151,20 @@ class Batch(models.Model):
     @property
     def can_be_retried(self) -> bool:
         return self.state == self.State.FAILED and not self.is_ambiguous
+
+    @property
+    def can_be_acknowledged(self) -> bool:
+        return self.state == self.State.ERRORED and self.acknowledged_at is None
+
+    @property
+    def needs_a_person(self) -> bool:
+        return self.state == self.State.FAILED or self.can_be_acknowledged
+
+    @property
+    def is_lost(self) -> bool:
+        """Return True if it has ended and its images are certainly not on the list."""
+        failed = self.state == self.State.FAILED and not self.may_have_arrived
+        return failed or self.state in (self.State.CANCELED, self.State.ERRORED)
 
     @property
     def is_overdue(self) -> bool:

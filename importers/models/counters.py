@@ -17,6 +17,7 @@ FILES = {"image_count": Image.State.ACCEPTED, "left_out_count": Image.State.LEFT
 # The columns of a batch that the page of its import shows.
 SHOWN = (
     *("state", "attempts", "importer_id", "persona_status", "accepted_at", "decided_at"),
+    "acknowledged_at",
     *("problem", "problem_detail", *RESULTS),
 )
 CREATE = {
@@ -67,41 +68,46 @@ def _count(row: Import) -> dict[str, int | None]:
 
 def _triggers(vendor: str) -> list[dict[str, str]]:
     new, old = (", ".join(f"{row}.{column}" for column in SHOWN) for row in ("NEW", "OLD"))
+    # None until Persona has reported the first count.
+    results = {
+        column: f"COALESCE({column} + COALESCE(NEW.{column}, 0)"
+        f" - COALESCE(OLD.{column}, 0), NEW.{column})"
+        for column in RESULTS
+    }
+    batch, image = Batch._meta.db_table, Image._meta.db_table
+    differ = DIFFERS[vendor]
+    changed, moved = f"({new}) {differ} ({old})", f"NEW.state {differ} OLD.state"
     return [
-        {
-            "name": "importers_batch_changed",
-            "event": f"UPDATE ON {Batch._meta.db_table}",
-            "when": f"WHEN (({new}) {DIFFERS[vendor]} ({old}))",
-            # None until Persona has reported the first count.
-            "update": _update(
-                "NEW",
-                {
-                    column: f"COALESCE({column} + COALESCE(NEW.{column}, 0)"
-                    f" - COALESCE(OLD.{column}, 0), NEW.{column})"
-                    for column in RESULTS
-                },
-            ),
-        },
-        {
-            "name": "importers_image_added",
-            "event": f"INSERT ON {Image._meta.db_table}",
-            "when": "",
-            "update": _update("NEW", _files("NEW", "+")),
-        },
-        {
-            "name": "importers_image_removed",
-            "event": f"DELETE ON {Image._meta.db_table}",
-            "when": "",
-            "update": _update("OLD", _files("OLD", "-")),
-        },
+        _trigger("batch_changed", f"UPDATE ON {batch}", _update("NEW", results), changed),
+        _trigger("image_added", f"INSERT ON {image}", _update("NEW", _files(added="NEW"))),
+        _trigger("image_removed", f"DELETE ON {image}", _update("OLD", _files(removed="OLD"))),
+        _trigger(
+            "image_moved",
+            f"UPDATE OF state ON {image}",
+            _update("NEW", _files(added="NEW", removed="OLD")),
+            moved,
+        ),
     ]
 
 
-def _files(row: str, sign: str) -> dict[str, str]:
+def _trigger(name: str, event: str, update: str, when: str = "") -> dict[str, str]:
+    condition = f"WHEN ({when})" if when else ""
+    return {"name": f"importers_{name}", "event": event, "when": condition, "update": update}
+
+
+def _files(*, added: str = "", removed: str = "") -> dict[str, str]:
+    """Return the counts of files with the row `added` counted and the row `removed` not."""
     return {
-        column: f"{column} {sign} CASE {row}.state WHEN '{state.value}' THEN 1 ELSE 0 END"
+        column: column
+        + (f" + {_one(added, state)}" if added else "")
+        + (f" - {_one(removed, state)}" if removed else "")
         for column, state in FILES.items()
     }
+
+
+def _one(row: str, state: Image.State) -> str:
+    """Return 1 in SQL if the row has that state, else 0."""
+    return f"CASE {row}.state WHEN '{state.value}' THEN 1 ELSE 0 END"
 
 
 def _update(row: str, values: dict[str, str]) -> str:

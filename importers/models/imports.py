@@ -1,17 +1,27 @@
+import re
 import uuid
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Func, Q
 
+from importers.models.entries import ListingReason
 from importers.models.levels import Level
 from importers.models.lists import FaceList
 
 # A name may be longer than PostgreSQL allows in an index. The numbers are part of the text, because
 # only the very same expression uses the index.
+NAME_BEGINNING_LENGTH = 200
 NAME_BEGINNING = Func(
-    F("original_name"), function="SUBSTR", template="%(function)s(%(expressions)s, 1, 200)"
+    F("original_name"),
+    function="SUBSTR",
+    template=f"%(function)s(%(expressions)s, 1, {NAME_BEGINNING_LENGTH})",
 )
+
+
+def base_name(name: str) -> str:
+    """Return the last part of a path, of Unix or of Windows."""
+    return re.split(r"[/\\]", name)[-1] or name
 
 
 class IllegalMove(Exception):
@@ -37,7 +47,14 @@ class Import(models.Model):
         NEEDS_ATTENTION = "needs_attention", "Action required"
         CANCELED = "canceled", "Canceled"
 
+    class Mode(models.TextChoices):
+        """How many images a request carries."""
+
+        BULK = "bulk", "50 per request: fast, totals only"
+        ONE_BY_ONE = "one_by_one", "One per request: exact outcome for each image"
+
     COMPLETED_WITH_ERRORS = "Completed with errors"
+    SENDING_WITH_TROUBLE = "Sending, action required"
     LEVELS = {
         State.FORWARDING: Level.INFO,
         State.COMPLETED: Level.SUCCESS,
@@ -50,6 +67,10 @@ class Import(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
+    mode = models.CharField(max_length=10, choices=Mode, default=Mode.BULK)
+    draft_answers = models.JSONField(
+        default=dict, help_text="as typed, by the field's name; empty once signed"
+    )
 
     # Kept by triggers (`models.counters`). Persona's counts are empty until it reports any.
     image_count = models.PositiveIntegerField(default=0, help_text="accepted")
@@ -58,6 +79,9 @@ class Import(models.Model):
     duplicate_count = models.PositiveBigIntegerField(null=True)
     error_count = models.PositiveBigIntegerField(null=True)
     revision = models.PositiveBigIntegerField(default=0, help_text="rises with each visible change")
+
+    # Set where an import is shown: one of its batches waits for a person.
+    is_troubled = False
 
     class Meta:
         ordering = ["-pk"]
@@ -92,10 +116,14 @@ class Import(models.Model):
 
     @property
     def label(self) -> str:
+        if self.is_unfinished and self.is_troubled:
+            return self.SENDING_WITH_TROUBLE
         return self.COMPLETED_WITH_ERRORS if self.has_errors else self.get_state_display()
 
     @property
     def level(self) -> Level:
+        if self.is_unfinished and self.is_troubled:
+            return Level.ERROR
         if self.has_errors:
             return Level.WARNING
         return self.LEVELS.get(self.State(self.state), Level.NEUTRAL)
@@ -115,12 +143,18 @@ class Import(models.Model):
 class Image(models.Model):
     """A file that a person gave: accepted and stored, or rejected (`left_out`) with a reason code.
 
+    In a draft, an accepted image may be set aside: left out with one of ASIDE as its reason, and
+    with its bytes, so that it can be taken back until the draft is signed.
+
     Once destroyed (`destroyed_at`), the bytes are gone; the row and its hash remain.
     """
 
     class State(models.TextChoices):
         ACCEPTED = "accepted", "Accepted"
         LEFT_OUT = "left_out", "Rejected"
+
+    REMOVED, ALREADY_SENT = "removed", "already_sent"
+    ASIDE = (REMOVED, ALREADY_SENT)
 
     face_import = models.ForeignKey(
         Import,
@@ -131,6 +165,7 @@ class Image(models.Model):
     # Names the image in addresses and at Persona: an original name often holds a person's.
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     original_name = models.TextField(help_text="As the person gave it; never used as a path.")
+    sort_name = models.CharField(max_length=200, help_text="orders names as people expect")
     byte_size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64, blank=True)
     format = models.CharField(max_length=4, blank=True, help_text="JPEG or PNG")
@@ -143,18 +178,38 @@ class Image(models.Model):
     thumbnail_key = models.CharField(max_length=100, blank=True)
     uploaded_at = models.DateTimeField(auto_now_add=True)
     destroyed_at = models.DateTimeField(null=True)
+    # The entry: what is said about the person. Sealed with the import.
+    subject_reference = models.CharField(max_length=200, blank=True)
+    case_reference = models.CharField(max_length=200, blank=True)
+    listing_reason = models.CharField(max_length=30, choices=ListingReason, blank=True)
+    note = models.TextField(max_length=2000, blank=True)
+    included_because = models.CharField(
+        max_length=500, blank=True, help_text="why it is sent although the list has it already"
+    )
     batch = models.ForeignKey(
         "importers.Batch", on_delete=models.PROTECT, null=True, related_name="images"
     )
 
     viewing: str  # only on rows that `vault.viewing` shows in a gallery
+    sent_in: int  # only on rows that `intake.known` found at the list: the import that sent it
 
     class Meta:
         ordering = ["pk"]
         indexes = [
-            models.Index(fields=["face_import", "state"], name="image_import_state"),
+            models.Index(fields=["face_import", "state", "sort_name"], name="image_import_state"),
             models.Index(fields=["sha256"], name="image_sha256"),
-            models.Index(NAME_BEGINNING, name="image_name"),
+            # In the order of a search's answer, so that it can stop early (`reporting.search`).
+            models.Index(
+                fields=["subject_reference", "face_import", "id"],
+                condition=~Q(subject_reference=""),
+                name="image_subject",
+            ),
+            models.Index(
+                fields=["case_reference", "face_import", "id"],
+                condition=~Q(case_reference=""),
+                name="image_case",
+            ),
+            models.Index(NAME_BEGINNING, "face_import", "id", name="image_name"),
             models.Index(
                 fields=["destroyed_at"],
                 condition=Q(destroyed_at__isnull=False),
@@ -175,6 +230,15 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return f"Image {self.key}"
+
+    @property
+    def base_name(self) -> str:
+        return base_name(self.original_name)
+
+    @property
+    def folder(self) -> str:
+        """Return the folders that the file was dropped with, without its base name."""
+        return self.original_name.removesuffix(self.base_name).rstrip("/\\")
 
     @property
     def sent_name(self) -> str:

@@ -8,8 +8,9 @@ from django.core.management import call_command
 from django.db import transaction
 
 from importers.audit.actors import Actor
-from importers.intake import files
+from importers.intake import aside, files
 from importers.models import Batch, Import, counters
+from tests.support.files import remove_one
 from tests.support.makers import AddFile, MakeImports
 from tests.support.pictures import draw
 
@@ -33,7 +34,7 @@ def test_files_are_counted_in_any_course_of_events(
 ) -> None:
     course = random.Random(seed)  # noqa: S311
     for step in range(20):
-        match course.choice(["add", "add", "add again", "reject", "remove", "clear"]):
+        match course.choice(["add", "add", "add again", "reject", "remove", "restore", "clear"]):
             case "add":
                 add_file(f"face-{step}.jpg", draw(step))
             case "add again":
@@ -41,7 +42,9 @@ def test_files_are_counted_in_any_course_of_events(
             case "reject":
                 add_file(f"text-{step}.txt", b"no picture")
             case "remove" if image := draft.files.order_by("?").first():
-                files.remove(image, actor)
+                remove_one(image, actor)
+            case "restore":
+                aside.restore(draft, draft.files.all(), actor)
             case "clear":
                 files.clear_rejected(draft, actor)
     accepted = draft.files.filter(state="accepted").count()
