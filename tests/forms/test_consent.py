@@ -1,130 +1,208 @@
-"""The form of the attestation, and the hidden fields that say what was shown."""
+"""The answers of an attestation for each basis, the signature, and what the page showed."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
-from importers.consent.attestation import Answers, Shown
-from importers.forms.consent import AttestationForm, ShownForm
+from importers.consent import bases
+from importers.consent.attestation import Shown
+from importers.forms.consent import NOT_INFORMED, AttestationForm, ShownForm, SignatureForm
+from importers.models.consent import LawfulBasis
+from tests.support.attestations import typed
 
 pytestmark = pytest.mark.django_db
-FILLED_IN: dict[str, Any] = {
-    "lawful_basis": "consent",
-    "jurisdictions": ["us-il", "eu"],
-    "purpose": "To recognise people confirmed as fraudsters.",
-    "consent_from": "2026-01-05",
-    "consent_to": "2026-03-31",
-    "notice_version": "4.2",
-    "image_source": "customer_upload",
-    "evidence_reference": "FR-2026-014",
-    "adults_only": "on",
-    "typed_name": "Maya Okafor",
-    "attested": "on",
-}
+TODAY = datetime.now(UTC).date()
+TEN_YEARS = bases.Term(120, "").ends(TODAY)
 REQUIRED = {
     "lawful_basis": "Choose the lawful basis.",
     "jurisdictions": "Select at least one jurisdiction.",
-    "purpose": "Enter the purpose as stated to the subjects.",
-    "notice_version": "Enter the version of the notice that was shown.",
+    "purpose": "Enter the purpose.",
     "image_source": "Choose the source of the images.",
     "evidence_reference": "Enter where the evidence is kept.",
+    "term_ends_on": "Enter the last day on which the images may be kept.",
     "adults_only": "Confirm that every person is an adult. Minors are not allowed.",
-    "typed_name": "Type your full name. It is your signature.",
-    "attested": "Select the box to attest to the statement.",
+}
+REQUIRED_FOR_CONSENT = {
+    "evidence_kind": "Choose how the consent was recorded.",
+    "notice_version": "Enter the version of the notice that was shown.",
+    "consent_from": "Enter when the subjects consented.",
+    "withdrawal_route": "Enter how people can withdraw their consent.",
+}
+REQUIRED_OTHERWISE = {
+    "law": "Enter the law and the paragraph.",
+    "decided_by": "Enter who decided.",
+    "decided_on": "Enter when this was decided.",
+    "assessment_reference": "Enter where the assessment is kept.",
+}
+REQUIRED_UNDER_GDPR = {
+    "article_6_ground": "Choose the ground under Article 6.",
+    "article_9_ground": "Choose the ground under Article 9.",
 }
 
 
-def errors(**changes: Any) -> dict[str, list[str]]:
-    """Return the errors of a valid form with these changes; None removes a field."""
-    data = {name: value for name, value in (FILLED_IN | changes).items() if value is not None}
-    return {
-        name: [str(text) for text in texts] for name, texts in AttestationForm(data).errors.items()
-    }
+def form_of(basis: str = "consent", /, **changes: Any) -> AttestationForm:
+    """Return a complete form with these changes; None removes a field."""
+    given = typed(basis) | changes
+    return AttestationForm({name: value for name, value in given.items() if value is not None})
 
 
-class TestForm:
-    def test_valid_form_becomes_answers(self) -> None:
-        form = AttestationForm(FILLED_IN)
+def errors(basis: str = "consent", /, **changes: Any) -> dict[str, str]:
+    found = form_of(basis, **changes).errors
+    return {name: " ".join(map(str, texts)) for name, texts in found.items()}
+
+
+def in_days(days: int) -> str:
+    return (TODAY + timedelta(days=days)).isoformat()
+
+
+class TestEachBasis:
+    @pytest.mark.parametrize("basis", LawfulBasis)
+    def test_complete_answers_become_an_attestation(self, basis: str) -> None:
+        form = form_of(basis)
+        assert form.is_valid(), form.errors
+        asked = bases.questions(basis, form.instance.jurisdictions)
+        given = {name: str(value) for name, value in typed(basis).items() if name in asked}
+        stored = {name: str(getattr(form.instance, name)) for name in given}
+        assert stored == given | {"adults_only": "True"}
+
+    @pytest.mark.parametrize("basis", LawfulBasis)
+    def test_answers_that_are_not_asked_for_are_dropped(self, basis: str) -> None:
+        every_answer = typed("public_interest") | typed("consent") | typed(basis)
+        form = AttestationForm(every_answer | {"jurisdictions": ["us-wa"]})
+        assert form.is_valid() or set(form.errors) == {"lawful_basis"}
+        others = set(bases.ANSWERS).difference(bases.questions(basis, ["us-wa"]))
+        assert {"article_6_ground", "article_9_ground"} < others
+        assert {getattr(form.instance, name) for name in others} == {"", None}
+
+    def test_errors_of_answers_that_are_not_asked_for_are_dropped(self) -> None:
+        wrong: dict[str, Any] = {
+            "law": "x" * 501,
+            "decided_on": "yesterday",
+            "informed_on": "2999-01-01",
+            "article_9_ground": "9(2)(z)",
+        }
+        form = form_of("consent", **wrong)
         assert form.is_valid()
-        assert form.answers() == Answers(
-            lawful_basis="consent",
-            jurisdictions=["us-il", "eu"],
-            purpose="To recognise people confirmed as fraudsters.",
-            consent_from=date(2026, 1, 5),
-            consent_to=date(2026, 3, 31),
-            notice_version="4.2",
-            image_source="customer_upload",
-            adults_only=True,
-            evidence_reference="FR-2026-014",
-            typed_name="Maya Okafor",
-        )
+        assert (form.instance.law, form.instance.decided_on) == ("", None)
+        wrong = {"notice_version": "x" * 201, "consent_from": "0001-01-01", "evidence_kind": "no"}
+        assert errors("fraud_exemption", **wrong) == {}
 
-    def test_empty_form_reports_every_required_field(self) -> None:
-        empty = dict.fromkeys(FILLED_IN)
-        assert errors(**empty) == {name: [REQUIRED[name]] for name in REQUIRED}
+    def test_empty_form_reports_what_every_basis_needs(self) -> None:
+        assert errors(**dict.fromkeys(typed())) == REQUIRED
 
-    @pytest.mark.parametrize("field", REQUIRED)
-    def test_each_required_field_is_reported_alone(self, field: str) -> None:
-        assert errors(**{field: None}) == {field: [REQUIRED[field]]}
+    @pytest.mark.parametrize("field", REQUIRED | REQUIRED_FOR_CONSENT)
+    def test_each_answer_about_consent_is_required(self, field: str) -> None:
+        sentence = (REQUIRED | REQUIRED_FOR_CONSENT)[field]
+        assert errors(**{field: None}) == {field: sentence}
 
-    @pytest.mark.parametrize("field", ["purpose", "notice_version", "evidence_reference"])
-    def test_blank_text_is_no_answer(self, field: str) -> None:
-        assert errors(**{field: " \t\n "}) == {field: [REQUIRED[field]]}
+    @pytest.mark.parametrize("basis", [basis for basis in LawfulBasis if basis != "consent"])
+    @pytest.mark.parametrize("field", REQUIRED_OTHERWISE)
+    def test_each_answer_about_the_law_is_required(self, field: str, basis: str) -> None:
+        assert errors(basis, **{field: None}) == {field: REQUIRED_OTHERWISE[field]}
 
-    def test_consent_basis_needs_a_date(self) -> None:
-        found = errors(consent_from=None, consent_to=None)
-        assert found == {"consent_from": ["Enter when the subjects consented."]}
+    @pytest.mark.parametrize("place", ["eu", "uk"])
+    @pytest.mark.parametrize("field", REQUIRED_UNDER_GDPR)
+    def test_each_ground_is_required_under_gdpr(self, field: str, place: str) -> None:
+        grounds = {"article_6_ground": "6(1)(a)", "article_9_ground": "9(2)(a)"}
+        places = {"jurisdictions": ["us-il", place]}
+        assert errors(**places | grounds) == {}
+        assert errors(**places | grounds | {field: ""}) == {field: REQUIRED_UNDER_GDPR[field]}
+
+    def test_subjects_were_informed_or_a_reason_is_given(self) -> None:
+        basis, nothing = "fraud_exemption", {"informed_on": "", "not_informed_reason": " "}
+        assert errors(basis, **nothing) == {"informed_on": NOT_INFORMED}
+        assert errors(basis, **nothing | {"informed_on": "2026-02-01"}) == {}
+        assert errors(basis, **nothing | {"not_informed_reason": "An investigation."}) == {}
+
+    def test_refused_pair_is_an_error_of_the_basis(self) -> None:
+        found = errors("fraud_exemption", jurisdictions=["us-tx", "us-il"])
+        (sentence,) = bases.refusals("fraud_exemption", ["us-il"])
+        assert found == {"lawful_basis": sentence}
+
+    @pytest.mark.parametrize(
+        ("basis", "place", "ground", "sentence"),
+        [
+            ("consent", "eu", "9(2)(g)", "This basis needs 9(2)(a) explicit consent."),
+            ("legal_claims", "uk", "9(2)(a)", "This basis needs 9(2)(f) legal claims."),
+            (
+                *("public_interest", "uk", "9(2)(f)"),
+                "This basis needs 9(2)(g) substantial public interest.",
+            ),
+            (
+                *("legal_obligation", "eu", "9(2)(a)"),
+                "This basis needs 9(2)(b) employment and social security law or "
+                "9(2)(g) substantial public interest.",
+            ),
+        ],
+    )
+    def test_ground_under_article_9_fits_the_basis(
+        self, basis: str, place: str, ground: str, sentence: str
+    ) -> None:
+        grounds = {"article_6_ground": "6(1)(f)", "article_9_ground": ground}
+        found = errors(basis, jurisdictions=[place], **grounds)
+        assert found == {"article_9_ground": sentence}
+
+
+class TestDays:
+    @pytest.mark.parametrize(
+        ("basis", "field"),
+        [
+            ("consent", "consent_from"),
+            ("consent", "consent_to"),
+            ("legal_claims", "decided_on"),
+            ("legal_claims", "informed_on"),
+        ],
+    )
+    def test_day_lies_between_1990_and_today(self, basis: str, field: str) -> None:
+        rest = {"consent_from": "1990-01-01"} if field == "consent_to" else {}
+
+        def error(day: str) -> str:
+            return errors(basis, **rest | {field: day}).get(field, "")
+
+        early = "This date is before 1990. Check the year."
+        assert error("0001-01-01").startswith(early)
+        assert error("1989-12-31").startswith(early)
+        assert error(in_days(2)) == "This date is in the future."
+
+    @pytest.mark.parametrize("days_ahead", [0, 1])
+    def test_consent_may_be_given_today(self, days_ahead: int) -> None:
+        """In Auckland today may already be the next date."""
+        today = in_days(days_ahead)
+        assert errors(consent_from=today, consent_to=today) == {}
 
     def test_consent_may_be_given_on_one_day(self) -> None:
         assert errors(consent_to=None) == {}
         assert errors(consent_from="2026-01-05", consent_to="2026-01-05") == {}
 
-    @pytest.mark.parametrize(
-        "basis", ["fraud_exemption", "financial_institution", "public_interest", "legal_claims"]
-    )
-    def test_other_basis_needs_no_date(self, basis: str) -> None:
-        assert errors(lawful_basis=basis, consent_from=None, consent_to=None) == {}
-
-    def test_period_needs_its_first_day(self) -> None:
-        found = errors(lawful_basis="legal_claims", consent_from=None)
-        assert found == {"consent_from": ["Enter the first day of the period too."]}
-
     def test_period_cannot_end_before_it_starts(self) -> None:
         found = errors(consent_from="2026-04-01")
-        assert found == {"consent_to": ["The period ends before it starts."]}
-
-    def test_consent_date_cannot_lie_in_the_future(self) -> None:
-        later = (datetime.now(UTC).date() + timedelta(days=2)).isoformat()
-        future = ["This date is in the future."]
-        assert errors(consent_to=later) == {"consent_to": future}
-        assert errors(consent_from=later, consent_to=None) == {"consent_from": future}
-        assert errors(lawful_basis="legal_claims", consent_to=later) == {"consent_to": future}
-
-    @pytest.mark.parametrize("days_ahead", [0, 1])
-    def test_consent_may_be_given_today(self, days_ahead: int) -> None:
-        """In Auckland today may already be the next date."""
-        today = (datetime.now(UTC).date() + timedelta(days=days_ahead)).isoformat()
-        assert errors(consent_from=today, consent_to=today) == {}
+        assert found == {"consent_to": "The period ends before it starts."}
 
     @pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "0000-00-00", "99999-01-01"])
-    def test_impossible_date_is_refused(self, day: str) -> None:
-        found = errors(consent_from=day, consent_to=None)
-        assert found["consent_from"][0] == "Enter a valid date."
+    def test_impossible_day_is_refused(self, day: str) -> None:
+        assert errors(consent_from=day) == {"consent_from": "Enter a valid date."}
+        assert errors(term_ends_on=day) == {"term_ends_on": "Enter a valid date."}
 
-    @pytest.mark.parametrize("name", ["   ", "\t\n", "\u3000\u2003"])
-    def test_blank_name_is_no_signature(self, name: str) -> None:
-        assert errors(typed_name=name) == {"typed_name": [REQUIRED["typed_name"]]}
+    @pytest.mark.parametrize("day", ["0001-01-01", in_days(-1), in_days(0)])
+    def test_term_ends_in_the_future(self, day: str) -> None:
+        assert errors(term_ends_on=day) == {"term_ends_on": "This date is not in the future."}
 
-    @pytest.mark.parametrize("name", ["x", "--", "1234", ". M .", "\u200b\u200b\u200b"])
-    def test_name_needs_letters(self, name: str) -> None:
-        assert errors(typed_name=name) == {"typed_name": ["Type your full name in letters."]}
+    def test_term_is_at_most_ten_years(self) -> None:
+        assert errors(term_ends_on=in_days(1)) == {}
+        assert errors(term_ends_on=TEN_YEARS.isoformat()) == {}
+        longer = (TEN_YEARS + timedelta(days=1)).isoformat()
+        sentence = "This is more than ten years ahead. Check the year."
+        assert errors(term_ends_on=longer) == {"term_ends_on": sentence}
 
-    def test_name_in_any_script_is_stripped_and_accepted(self) -> None:
-        for typed, kept in (("  Maya \t Okafor ", "Maya Okafor"), ("李 娜", "李 娜")):
-            form = AttestationForm(FILLED_IN | {"typed_name": typed})
-            assert form.is_valid()
-            assert form.answers().typed_name == kept
+
+class TestText:
+    @pytest.mark.parametrize(
+        "field", ["purpose", "notice_version", "evidence_reference", "withdrawal_route"]
+    )
+    def test_blank_text_is_no_answer(self, field: str) -> None:
+        assert set(errors(**{field: " \t\n "})) == {field}
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -132,36 +210,91 @@ class TestForm:
             ("lawful_basis", "because"),
             ("jurisdictions", ["us-il", "moon"]),
             ("image_source", "elsewhere"),
+            ("evidence_kind", "by ear"),
             ("purpose", "x" * 2001),
             ("notice_version", "x" * 201),
             ("evidence_reference", "x" * 501),
-            ("typed_name", "x" * 201),
             ("purpose", "a\x00b"),
         ],
     )
     def test_answer_that_cannot_be_stored_is_refused(self, field: str, value: Any) -> None:
         assert set(errors(**{field: value})) == {field}
 
+    def test_unknown_choices_do_not_choose_questions(self) -> None:
+        assert form_of(jurisdictions=["moon", "uk"]).chosen == ("consent", ["uk"])
+        assert form_of(lawful_basis="because").chosen == ("", ["us-il", "us-tx"])
+        assert AttestationForm().chosen == ("", [])
 
-def read_shown(version: object, manifest: object = "a" * 64, face_list: object = 7) -> Shown | None:
-    fields = {"statement_version": version, "manifest_sha256": manifest, "shown_list": face_list}
-    return ShownForm(fields).shown()
+
+COSTS = {"bulk": "1 request", "one_by_one": "3 requests"}
+
+
+class TestSignature:
+    def errors(self, officer: User, asked: list[str], **changes: str) -> dict[str, Any]:
+        signed = {
+            "mode": "bulk",
+            "attested": "on",
+            "typed_name": "maya okafor",
+            "password": "right",
+        }
+
+        def is_password(given: str) -> bool:
+            asked.append(given)
+            return given == "right"
+
+        form = SignatureForm(
+            signed | changes, person=officer, to_confirm=[], costs=COSTS, is_password=is_password
+        )
+        return dict(form.errors)
+
+    def test_password_is_checked_as_typed(self, officer: User) -> None:
+        asked: list[str] = []
+        assert self.errors(officer, asked) == {}
+        assert set(self.errors(officer, asked, password=" right ")) == {"password"}
+        assert asked == ["right", " right "]
+
+    @pytest.mark.parametrize("wrong", ["attested", "typed_name", "mode"])
+    def test_password_is_checked_last(self, wrong: str, officer: User) -> None:
+        """Each wrong one counts against the account."""
+        asked: list[str] = []
+        assert set(self.errors(officer, asked, **{wrong: ""}, password="no")) == {wrong}
+        assert asked == []
+
+    def test_name_is_kept_as_the_account_has_it(self, officer: User) -> None:
+        form = SignatureForm(
+            {"typed_name": " maya  OKAFOR ", "mode": "one_by_one", "attested": "on"},
+            person=officer,
+            to_confirm=[],
+            costs=COSTS,
+            is_password=lambda _: True,
+        )
+        assert set(form.errors) == {"password"}
+        assert form.cleaned_data["typed_name"] == "Maya Okafor"
 
 
 class TestShown:
+    def read(self, **changes: str) -> Shown | None:
+        fields = {"account_id": "3", "face_list_id": "7", "statement_version": "1"}
+        hashes = {"answers_sha256": "a" * 64, "manifest_sha256": "b" * 64}
+        return ShownForm(fields | hashes | changes).shown()
+
     def test_page_says_what_it_showed(self) -> None:
-        assert read_shown("1") == Shown(1, "a" * 64, 7)
+        assert self.read() == Shown(3, 7, 1, "a" * 64, "b" * 64)
 
-    @pytest.mark.parametrize("version", ["", "one", "1.5"])
-    def test_malformed_statement_version_is_refused(self, version: str) -> None:
-        assert read_shown(version) is None
+    @pytest.mark.parametrize("field", ["account_id", "face_list_id", "statement_version"])
+    @pytest.mark.parametrize("number", ["", "one", "1.5", "7 or 8"])
+    def test_malformed_number_is_refused(self, number: str, field: str) -> None:
+        assert self.read(**{field: number}) is None
 
+    @pytest.mark.parametrize("field", ["answers_sha256", "manifest_sha256"])
     @pytest.mark.parametrize(
-        "manifest", ["", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 64 + "\nb"]
+        "digest", ["", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 64 + "\nb"]
     )
-    def test_malformed_manifest_hash_is_refused(self, manifest: str) -> None:
-        assert read_shown("1", manifest) is None
+    def test_malformed_hash_is_refused(self, digest: str, field: str) -> None:
+        assert self.read(**{field: digest}) is None
 
-    @pytest.mark.parametrize("face_list", ["", "lst_7", "7 or 8"])
-    def test_missing_list_is_refused(self, face_list: str) -> None:
-        assert read_shown("1", face_list=face_list) is None
+
+def test_term_that_is_suggested_is_valid() -> None:
+    for places in (["us-il"], ["us-co"], ["other"]):
+        suggested = bases.suggested_term(places).ends(date.today())
+        assert errors(jurisdictions=places, term_ends_on=suggested.isoformat()) == {}
