@@ -9,7 +9,8 @@ from django.db import transaction
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
-from importers.models import FaceList, Import
+from importers.intake import known
+from importers.models import EntryFile, FaceList, Import
 from importers.vault import sweeping
 
 
@@ -25,10 +26,29 @@ def open_draft(face_list: FaceList, actor: Actor) -> Import:
 
 
 def change_list(draft: Import, face_list: FaceList, actor: Actor) -> None:
-    """Raises NotADraft."""
+    """Send the draft to another list. Raises NotADraft."""
     with locked(draft):
         Import.objects.filter(pk=draft.pk).update(face_list=face_list)
+        draft.face_list = face_list
+        known.reassess(draft)
         trail.append(actor, Action.IMPORT_LIST_CHANGED, draft, list=face_list.persona_id)
+
+
+def save_answers(draft: Import, answers: dict[str, list[str]]) -> None:
+    """Keep answers as they were typed, complete or not. Raises NotADraft."""
+    with locked(draft):
+        Import.objects.filter(pk=draft.pk).update(draft_answers=answers)
+    draft.draft_answers = answers
+
+
+def reassess(draft: Import) -> None:
+    """Set aside the images that the list was sent meanwhile. Raises NotADraft."""
+    with locked(draft):
+        known.reassess(draft)
+
+
+def has_entry_file(draft: Import) -> bool:
+    return EntryFile.objects.filter(face_import=draft).exists()
 
 
 def discard(draft: Import, actor: Actor) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 
+from django.db.models import Q
+
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
@@ -15,13 +17,12 @@ from importers.imaging import inspection
 from importers.imaging.decoding import Rejected
 from importers.imaging.inspection import MAX_BYTES
 from importers.imaging.processes import Inspect
-from importers.intake import drafts
+from importers.intake import drafts, known, names
 from importers.intake.inspecting import processes
 from importers.models import Image, Import
 from importers.vault import keeping
 from importers.vault.keeping import Picture
 
-LONGEST_NAME = 4096
 # Small files are received in groups: each group is one request, one transaction and one row of the
 # audit trail. Its bytes are held in memory, so it holds no more than the largest file.
 GROUP_FILES, GROUP_BYTES = 20, MAX_BYTES
@@ -87,27 +88,20 @@ def receive(
     return received
 
 
-def remove(image: Image, actor: Actor) -> None:
-    """Remove one file, accepted or rejected, from its draft. Raises NotADraft."""
-    with drafts.locked(image.face_import):
-        removed, _ = Image.objects.filter(pk=image.pk).delete()
-        if removed:
-            trail.append(actor, Action.IMAGE_REMOVED, image, sha256=image.sha256)
-    # After the commit: if it failed, the row must still find its bytes.
-    keeping.destroy(image)
-
-
 def clear_rejected(draft: Import, actor: Actor) -> int:
     """Remove every rejected file from the draft. Return how many. Raises NotADraft."""
     with drafts.locked(draft):
-        count, _ = draft.files.filter(state=Image.State.LEFT_OUT).delete()
+        rejected = draft.files.filter(state=Image.State.LEFT_OUT).exclude(reason__in=Image.ASIDE)
+        count, _ = rejected.delete()
         trail.append(actor, Action.REJECTED_CLEARED, draft, count=count)
     return count
 
 
 def _check(draft: Import, file: IncomingFile, inspect: Inspect) -> Picture:
     """Return the file with a row that is not saved, and without bytes if it is rejected."""
-    image = Image(face_import=draft, original_name=_storable(file.name), byte_size=file.size)
+    name = names.storable(file.name)
+    image = Image(face_import=draft, original_name=name, byte_size=file.size)
+    image.sort_name = names.sort_name(name)
     try:
         inspection.check_size(file.size)
         data = file.read()
@@ -125,6 +119,7 @@ def _rejected(image: Image, why: Rejected) -> Image:
     return Image(
         face_import=image.face_import,
         original_name=image.original_name,
+        sort_name=image.sort_name,
         byte_size=image.byte_size,
         sha256=image.sha256,
         state=Image.State.LEFT_OUT,
@@ -136,13 +131,14 @@ def _rejected(image: Image, why: Rejected) -> Image:
 def _record(draft: Import, images: list[Image], actor: Actor) -> list[Received]:
     """Save the rows that the draft does not have yet, and write one row of the trail for them."""
     hashes = [image.sha256 for image in images if image.state == Image.State.ACCEPTED]
-    twins = draft.files.filter(state=Image.State.ACCEPTED, sha256__in=hashes)
-    accepted = {twin.sha256: twin for twin in twins}
-    images = [_unless_known(image, accepted) for image in images]
-    names = [image.original_name for image in images if image.state == Image.State.LEFT_OUT]
-    rejected = draft.files.filter(state=Image.State.LEFT_OUT, original_name__in=names)
-    known = {_identity(image): image for image in rejected}
-    rows = [known.setdefault(_identity(image), image) for image in images]
+    has = Q(state=Image.State.ACCEPTED) | Q(reason=Image.ALREADY_SENT)
+    twins = {twin.sha256: twin for twin in draft.files.filter(has, sha256__in=hashes)}
+    sent = known.sent_before(draft, hashes)
+    images = [_unless_known(image, twins, sent) for image in images]
+    left_out = [image.original_name for image in images if image.state == Image.State.LEFT_OUT]
+    rejected = draft.files.filter(state=Image.State.LEFT_OUT, original_name__in=left_out)
+    present = {_identity(image): image for image in rejected}
+    rows = [present.setdefault(_identity(image), image) for image in images]
     are_new = [row._state.adding and row not in rows[:n] for n, row in enumerate(rows)]
     new = Image.objects.bulk_create(compress(rows, are_new))
     if new:
@@ -150,11 +146,17 @@ def _record(draft: Import, images: list[Image], actor: Actor) -> list[Received]:
     return [Received(row, is_new) for row, is_new in zip(rows, are_new, strict=True)]
 
 
-def _unless_known(image: Image, accepted: dict[str, Image]) -> Image:
-    """Return the row of a file: its own, that of the same file, or its rejection as a duplicate."""
+def _unless_known(image: Image, twins: dict[str, Image], sent: dict[str, int]) -> Image:
+    """Return the row of a file: its own, that of the same file, or its rejection as a duplicate.
+
+    An image that was sent to the list before is set known.
+    """
     if image.state == Image.State.LEFT_OUT:
         return image
-    twin = accepted.setdefault(image.sha256, image)
+    twin = twins.setdefault(image.sha256, image)
+    if twin is image and image.sha256 in sent:
+        image.state, image.reason = Image.State.LEFT_OUT, Image.ALREADY_SENT
+        image.explanation = known.explain(sent[image.sha256])
     if twin.original_name == image.original_name:
         return twin
     sentence = f"The same image is already in this import, as {twin.original_name}."
@@ -170,9 +172,3 @@ def _details(new: list[Image]) -> dict[str, dict[str, str]]:
     accepted = {str(one.pk): one.sha256 for one in new if one.state == Image.State.ACCEPTED}
     rejected = {str(one.pk): one.reason for one in new if one.state == Image.State.LEFT_OUT}
     return {"accepted": accepted, "rejected": rejected}
-
-
-def _storable(name: str) -> str:
-    """Return the name as given, without what no database can hold (NUL, lone surrogates)."""
-    storable = name.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
-    return storable[:LONGEST_NAME] or "(no name)"

@@ -14,7 +14,7 @@ from importers.audit.actors import Actor
 from importers.intake import drafts, files
 from importers.intake.files import IncomingFile, Received
 from importers.models import AuditEvent, FaceList, Image, Import
-from tests.support.files import incoming, receive_one
+from tests.support.files import incoming, receive_one, remove_one
 from tests.support.makers import AddFile
 from tests.support.pictures import draw, draw_largest
 from tests.support.stored_files import keys_of, stored_files
@@ -114,10 +114,10 @@ class TestSameFileAgain:
     def test_duplicate_is_accepted_once_the_first_is_removed(
         self, add_file: AddFile, actor: Actor, media: Path
     ) -> None:
-        files.remove(add_file("a.jpg").image, actor)
+        remove_one(add_file("a.jpg").image, actor)
         image = add_file("b.jpg").image
         assert image.state == Image.State.ACCEPTED
-        assert set(stored_files(media)) == keys_of(image)
+        assert set(stored_files(media)) > keys_of(image), "the first can be restored"
 
     @pytest.mark.django_db(transaction=True)
     def test_same_bytes_sent_at_once_add_one_image(

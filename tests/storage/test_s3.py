@@ -18,10 +18,10 @@ from django.test import Client
 from django.urls import reverse
 
 from importers.audit.actors import Actor
-from importers.intake import drafts, files
+from importers.intake import drafts
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
-from importers.vault import sweeping, viewing
+from importers.vault import keeping, sweeping, viewing
 from importers.vault.keeping import StorageUnavailable
 from tests.support.attestations import submit
 from tests.support.forwarding import forward
@@ -66,12 +66,10 @@ class TestImages:
         assert sorted(arrived) == sorted(sha256(draw(seed)).hexdigest() for seed in range(3))
         assert Batch.objects.get().state == Batch.State.DONE
 
-    def test_removal_and_discard_leave_nothing_in_the_bucket(
+    def test_discard_leaves_nothing_in_the_bucket(
         self, s3: S3, add_file: AddFile, draft: Import, actor: Actor
     ) -> None:
-        first, second = add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image
-        files.remove(first, actor)
-        assert set(s3.objects()) == objects_of(second)
+        add_file("a.jpg", draw(1))
         drafts.discard(draft, actor)
         assert s3.objects() == {}
         assert Image.objects.get().destroyed_at is not None
@@ -82,7 +80,7 @@ class TestImages:
         enabled: Any = {"Status": "Enabled"}
         s3.client.put_bucket_versioning(Bucket="faces", VersioningConfiguration=enabled)
         kept = add_file("a.jpg", draw(1)).image
-        files.remove(add_file("b.jpg", draw(2)).image, actor)
+        keeping.destroy(add_file("b.jpg", draw(2)).image)
         assert set(s3.versions()) == objects_of(kept)
         drafts.discard(draft, actor)
         assert s3.versions() == []

@@ -12,9 +12,9 @@ from django.test import Client
 from importers.audit.actors import Actor
 from importers.forwarding.claims import Leases
 from importers.forwarding.sending import send_next
-from importers.intake import files
 from importers.local_persona import LocalPersona
 from importers.models import Batch, Image, Import
+from importers.vault import keeping
 from importers.vault.keeping import StorageUnavailable
 from importers.worker import jobs
 from tests.support.attestations import submit
@@ -109,7 +109,7 @@ class TestMissing:
     ) -> None:
         """Otherwise a mistyped bucket name would make every batch fail."""
         image = add_file().image
-        files.remove(image, actor)
+        keeping.destroy(image)
         s3.client.delete_bucket(Bucket="faces")
         with pytest.raises(OSError, match="NoSuchBucket") as caught:
             default_storage.open(image.storage_key)

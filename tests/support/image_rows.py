@@ -21,6 +21,7 @@ def _row(face_import: Import, number: int, state: str) -> Image:
     return Image(
         face_import=face_import,
         original_name=f"row-{number:03}.jpg",
+        sort_name=f"row-{number:03}.jpg",
         byte_size=10_000,
         sha256=f"{number:064x}",
         state=state,

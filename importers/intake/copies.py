@@ -1,0 +1,58 @@
+"""Copying images that did not reach their list into a new draft."""
+
+from collections.abc import Iterator
+
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import Actor
+from importers.intake import drafts, files
+from importers.models import Image, Import
+from importers.vault import keeping
+from importers.vault.keeping import Picture
+
+COPIED = (
+    *("original_name", "sort_name", "byte_size", "sha256", "format", "width", "height"),
+    *("subject_reference", "case_reference", "listing_reason", "note", "included_because"),
+)
+
+
+class NothingToCopy(Exception):
+    """No image of the import is both off the list and still stored."""
+
+
+def copy_lost(face_import: Import, actor: Actor) -> Import:
+    """Copy the images of lost batches, with their entries, into a new draft for the same list.
+
+    Raises NothingToCopy, or OSError or StorageUnavailable; then the draft is discarded.
+    """
+    lost = face_import.files.filter(batch__in=face_import.batches.lost(), destroyed_at=None)
+    images = list(lost.order_by("pk"))
+    if not images:
+        raise NothingToCopy
+    draft = drafts.open_draft(face_import.face_list, actor)
+    try:
+        for group in _groups(images):
+            copies = [_copied(image, draft) for image in group]
+            keeping.put(copies)
+            with drafts.locked(draft):
+                Image.objects.bulk_create(copy.image for copy in copies)
+        with drafts.locked(draft):
+            details = {"copied_from": face_import.pk, "images": len(images)}
+            trail.append(actor, Action.IMPORT_COPIED, draft, **details)
+    except BaseException:
+        drafts.discard(draft, actor)
+        raise
+    return draft
+
+
+def _groups(images: list[Image]) -> Iterator[list[Image]]:
+    """Cut them into groups that are small enough to be held in memory."""
+    for start in range(0, len(images), files.GROUP_FILES):
+        yield images[start : start + files.GROUP_FILES]
+
+
+def _copied(image: Image, draft: Import) -> Picture:
+    row = Image(face_import=draft, state=Image.State.ACCEPTED)
+    for name in COPIED:
+        setattr(row, name, getattr(image, name))
+    return Picture(row, keeping.read(image), keeping.read_thumbnail(image))
