@@ -9,11 +9,13 @@ from importers.models import Image, Import
 SMALLEST_TO_VARY = 5
 
 
-def sizes(byte_sizes: Iterable[int]) -> list[int]:
+def sizes(byte_sizes: Iterable[int], mode: Import.Mode = Import.Mode.BULK) -> list[int]:
     """Return how many images each request carries, in order.
 
     No request has more than BATCH_MAX_IMAGES images or BATCH_MAX_BYTES bytes.
     """
+    if mode == Import.Mode.ONE_BY_ONE:
+        return [1 for _ in byte_sizes]
     requests: list[int] = []
     room = most = 0
     for byte_size in byte_sizes:
@@ -36,12 +38,13 @@ def _most(number: int) -> int:
     return most - number % 3 if most >= SMALLEST_TO_VARY else most
 
 
-def cut(sealed: Import) -> list[int]:
+def cut(sealed: Import, mode: Import.Mode = Import.Mode.BULK) -> list[int]:
     """Cut a sealed import into batches, and return their sizes."""
     accepted = sealed.files.filter(state=Image.State.ACCEPTED).order_by("pk")
     # The same sizes in the same order as in the preview that the person saw.
     rows = list(accepted.values_list("pk", "byte_size"))
-    cuts = sizes(byte_size for _, byte_size in rows)
+    cuts = sizes((byte_size for _, byte_size in rows), mode)
+    Import.objects.filter(pk=sealed.pk).update(mode=mode)
     ids = iter([pk for pk, _ in rows])
     environment = sealed.face_list.environment
     for number, size in enumerate(cuts, start=1):

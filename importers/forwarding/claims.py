@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from importers.forwarding import policy, recording
 from importers.gateway import breaker, environments
 from importers.models import Batch
-from importers.models.batches import BatchQuerySet
+from importers.models.batch_queries import BatchQuerySet
 from importers.models.clock import from_now
 
 State = Batch.State

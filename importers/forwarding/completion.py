@@ -38,7 +38,7 @@ def close_import(face_import: Import) -> None:
 
 
 def _end_of(face_import: Import) -> Import.State:
-    if face_import.batches.filter(state__in=Batch.TROUBLED).exists():
+    if face_import.batches.troubled().exists():
         return State.NEEDS_ATTENTION
     if face_import.batches.exclude(state=Batch.State.CANCELED).exists():
         return State.COMPLETED

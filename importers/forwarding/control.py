@@ -1,7 +1,10 @@
 """Control: what a person may decide about sending."""
 
+from typing import NamedTuple
+
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Count, QuerySet, Sum
+from django.db.models.functions import Coalesce, Now
 
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -30,6 +33,23 @@ def resume(actor: Actor) -> None:
         gateway = Gateway.objects.filter(environment=environments.current())
         if gateway.exclude(paused_at=None).update(paused_at=None, paused_by=""):
             trail.append(actor, Action.SENDING_RESUMED)
+
+
+class Unsent(NamedTuple):
+    """Batches and images that are not at Persona, and the imports that they belong to."""
+
+    batches: int
+    images: int
+    imports: int
+
+
+def unsent() -> Unsent:
+    """Return what a pause stops now."""
+    return _counted(Batch.objects.of_environment(environments.current()).unsent())
+
+
+def cancelable(face_import: Import) -> Unsent:
+    return _counted(face_import.batches.cancelable())
 
 
 def cancel_unsent(face_import: Import, actor: Actor) -> int:
@@ -63,3 +83,27 @@ def retry(face_import: Import, actor: Actor, number: int | None = None) -> int:
         if count or released:
             trail.append(actor, Action.IMPORT_RETRIED, face_import, batches=count, **one)
     return count
+
+
+def acknowledge(batch: Batch, note: str, actor: Actor) -> bool:
+    """Accept that Persona could not import a batch. Return False if there is nothing to accept.
+
+    The note stays on the row: the trail, which cannot be erased, does not hold it.
+    """
+    with transaction.atomic():
+        lock([batch.pk])
+        rows = Batch.objects.filter(pk=batch.pk).troubled().exclude(state=State.FAILED)
+        done = rows.update(acknowledged_at=Now(), acknowledged_by=actor.name, acknowledgement=note)
+        if done:
+            trail.append(actor, Action.BATCH_ACKNOWLEDGED, batch)
+            close_import(batch.face_import)
+    return bool(done)
+
+
+def _counted(batches: QuerySet[Batch]) -> Unsent:
+    counts = batches.aggregate(
+        batches=Count("pk"),
+        images=Coalesce(Sum("image_count"), 0),
+        imports=Count("face_import", distinct=True),
+    )
+    return Unsent(**counts)

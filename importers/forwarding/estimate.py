@@ -58,6 +58,12 @@ def time_left(environment: str, batches: Sequence[Batch], budget: Budget) -> Tim
     return TimeLeft(least + times[0], max(least, pace * ahead) + _slow(times))
 
 
+def at_best(environment: str, requests: int) -> TimeLeft:
+    """Return how long this number of requests takes at least, if nothing else is sent."""
+    shortest = within_budget(rate_limit.budget(environment), requests)
+    return TimeLeft(shortest, shortest)
+
+
 def within_budget(budget: Budget, requests: int) -> timedelta:
     """Return the shortest time in which the budget allows this number of requests."""
     beyond = requests - (budget.allowed - budget.used)

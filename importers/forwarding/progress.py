@@ -18,7 +18,9 @@ from importers.gateway.rate_limit import Budget
 from importers.models import Batch, Gateway, Import, Worker
 
 State = Batch.State
-BATCHES_SHOWN = 20
+# A few batches are all shown. Of more, only the exceptions are, and a page of the others on demand.
+FEW_BATCHES, EXCEPTIONS_SHOWN, BATCHES_SHOWN = 5, 20, 20
+ENDED_AT_PERSONA = (State.DONE, State.ERRORED)
 # What the notices show of the gateway.
 GATEWAY_SHOWN = (
     *("sends_fail", "reads_fail", "problem", "problem_detail", "problem_since"),
@@ -35,14 +37,26 @@ class Progress:
     page_number: str | None = None
 
     @cached_property
+    def exceptions(self) -> list[Batch]:
+        """The batches that a person should look at, unless all batches are shown."""
+        found = [batch for batch in self.batches if _is_exception(batch)]
+        return found[:EXCEPTIONS_SHOWN] if self.are_many else []
+
+    @cached_property
     def shown_batches(self) -> Page[Batch]:
-        """A page of the batches: first those in trouble, then those in progress, then the rest.
+        """A page of the others: first the rest of the exceptions, then those in progress.
 
         While all of them fit on a page they keep their order, so that no row moves.
         """
-        fit = self.batch_count <= BATCHES_SHOWN
-        shown = self.batches if fit else sorted(self.batches, key=_urgency)
+        apart = set(self.exceptions)
+        others = [batch for batch in self.batches if batch not in apart]
+        fit = len(others) <= BATCHES_SHOWN
+        shown = others if fit else sorted(others, key=_urgency)
         return Paginator(shown, BATCHES_SHOWN).get_page(self.page_number)
+
+    @property
+    def are_many(self) -> bool:
+        return self.batch_count > FEW_BATCHES
 
     @property
     def image_count(self) -> int:
@@ -51,6 +65,11 @@ class Progress:
     @property
     def can_be_retried(self) -> bool:
         return any(batch.can_be_retried for batch in self.batches)
+
+    @property
+    def lost_image_count(self) -> int:
+        """Images that are certainly not on the list, though the import has ended for them."""
+        return sum(b.image_count for b in self.batches if b.is_lost)
 
     @property
     def batch_count(self) -> int:
@@ -86,10 +105,34 @@ class Progress:
 
     @property
     def awaiting_count(self) -> int:
-        """Images that are still to be sent, or for which Persona has reported no result yet."""
+        """Images of batches that have not ended, without those that Persona has reported."""
+        return sum(_unreported(batch) for batch in self.batches if batch.state in Batch.OPEN)
+
+    @property
+    def unreported_count(self) -> int:
+        """Images of batches that have ended at Persona, for which it reported no result."""
+        return sum(_unreported(batch) for batch in self.batches if batch.state in ENDED_AT_PERSONA)
+
+    @property
+    def failed_count(self) -> int:
+        """Images of batches that wait for a person."""
+        return self._images_of(State.FAILED)
+
+    @property
+    def canceled_count(self) -> int:
+        return self._images_of(State.CANCELED)
+
+    @property
+    def uneven_count(self) -> int:
+        """Batches that have ended at Persona with more or fewer results than images."""
+        ended = [batch for batch in self.batches if batch.state in ENDED_AT_PERSONA]
+        return sum(_reported(batch) != batch.image_count for batch in ended)
+
+    @property
+    def bar_length(self) -> int:
+        """The number of images, or of results if Persona reported more."""
         reported = self.successful_count + self.duplicate_count + self.error_count
-        canceled = sum(b.image_count for b in self.batches if b.state == State.CANCELED)
-        return max(self.image_count - canceled - reported, 0)
+        return max(self.image_count, reported)
 
     @property
     def announcement(self) -> str:
@@ -112,11 +155,15 @@ class Progress:
         environment = self.face_import.face_list.environment
         return estimate.time_left(environment, self.batches, self.budget)
 
+    def _images_of(self, state: Batch.State) -> int:
+        return sum(batch.image_count for batch in self.batches if batch.state == state)
+
 
 def of_import(face_import: Import, page_number: str | None = None) -> Progress:
     # The version first: what changes between the two reads is then shown at the next poll.
     seen = version(Import.objects.all(), face_import.pk)
     batches = list(face_import.batches.order_by("number"))
+    face_import.is_troubled = any(batch.needs_a_person for batch in batches)
     notices = notices_of(face_import) if face_import.is_unfinished else []
     return Progress(face_import, batches, notices, seen, page_number)
 
@@ -156,8 +203,23 @@ def minute_of(import_id: int) -> int:
     return int((time.time() + import_id) // 60)
 
 
+def _reported(batch: Batch) -> int:
+    counts = (batch.successful_count, batch.duplicate_count, batch.error_count)
+    return sum(count or 0 for count in counts)
+
+
+def _unreported(batch: Batch) -> int:
+    return max(batch.image_count - _reported(batch), 0)
+
+
+def _is_exception(batch: Batch) -> bool:
+    waits = batch.state in Batch.OPEN and batch.problem != ""
+    is_late_or_decided = batch.is_overdue or batch.decided_at is not None
+    return batch.needs_a_person or waits or is_late_or_decided
+
+
 def _urgency(batch: Batch) -> tuple[int, int]:
-    if batch.state in Batch.TROUBLED or batch.is_overdue:
+    if _is_exception(batch):
         return 0, batch.number
     if batch.state not in Batch.FINAL and batch.state != State.QUEUED:
         return 1, batch.number

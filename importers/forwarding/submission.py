@@ -2,45 +2,49 @@
 
 from dataclasses import dataclass
 
-from django.db import transaction
-
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
-from importers.consent import manifest
-from importers.consent.attestation import Answers, Shown, attest
-from importers.forwarding import batching
+from importers.consent.attestation import Signature, attest
+from importers.forwarding import assignment, batching
+from importers.intake import aside, drafts, known
 from importers.models import Image, Import
 from importers.vault import sweeping
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The images, bytes and images per request that would be sent now, and the manifest's hash."""
+    """The images, bytes and images per request that would be sent now, and how long that takes."""
 
     images: int
     bytes: int
     requests: list[int]
-    manifest_sha256: str
 
 
-def preview(draft: Import) -> Preview:
+def preview(draft: Import, mode: Import.Mode = Import.Mode.BULK) -> Preview:
     accepted = draft.files.filter(state=Image.State.ACCEPTED).order_by("pk")
-    rows = list(accepted.values_list("byte_size", "sha256"))
-    byte_sizes = [byte_size for byte_size, _ in rows]
-    digest = manifest.digest(sorted(sha256 for _, sha256 in rows))
-    return Preview(len(rows), sum(byte_sizes), batching.sizes(byte_sizes), digest)
+    byte_sizes = list(accepted.values_list("byte_size", flat=True))
+    return Preview(len(byte_sizes), sum(byte_sizes), batching.sizes(byte_sizes, mode))
 
 
-def submit(draft: Import, answers: Answers, actor: Actor, shown: Shown | None) -> None:
+def submit(draft: Import, signature: Signature, actor: Actor) -> None:
     """Seal the draft and cut it into batches in one transaction: both happened, or neither.
 
-    Raises what `attest` raises.
+    Raises NotADraft or what `attest` raises.
     """
-    with transaction.atomic():
-        attest(draft, answers, actor, shown)
-        cuts = batching.cut(draft)
+    with drafts.locked(draft):
+        known.reassess(draft)
+        attest(draft, signature, actor)
+        aside.settle(draft)
+        cuts = batching.cut(draft, signature.mode)
         draft.move(Import.State.FORWARDING, of=(Import.State.DRAFT,))
-        trail.append(actor, Action.IMPORT_SENT, draft, batches=cuts)
+        trail.append(
+            actor,
+            Action.IMPORT_SENT,
+            draft,
+            batches=cuts,
+            mode=signature.mode,
+            assignment_sha256=assignment.digest(draft),
+        )
     # After the commit no file can be added, so a stored file without a row is a leftover.
     sweeping.sweep(draft)

@@ -1,14 +1,17 @@
-"""A person's decisions about sending: pause, resume, retry, cancel."""
+"""A person's decisions about sending: pause, resume, retry, cancel, acknowledge, copy."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from importers.access import lookups
+from importers.forms.forwarding import AcknowledgementForm
 from importers.forwarding import control
+from importers.intake import copies
 from importers.models import Batch
+from importers.vault.keeping import StorageUnavailable
 
 NONE_TO_RETRY = (
     "No batch of this import can be retried: a batch that may have arrived at Persona could be "
@@ -16,10 +19,13 @@ NONE_TO_RETRY = (
 )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def pause(request: HttpRequest) -> HttpResponse:
-    control.pause(lookups.actor(request))
-    return redirect("imports")
+    """Stop all sending, once the person has seen what that stops."""
+    if request.method == "POST":
+        control.pause(lookups.actor(request))
+        return redirect("imports")
+    return render(request, "forwarding/pause.html", {"unsent": control.unsent()})
 
 
 @require_POST
@@ -42,9 +48,13 @@ def retry(request: HttpRequest, import_id: int, number: int | None = None) -> Ht
     return redirect("import", import_id)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
+    """Cancel the unsent batches, once the person has seen which."""
     face_import = lookups.visible_import(request, import_id)
+    if request.method != "POST":
+        context = {"import": face_import, "unsent": control.cancelable(face_import)}
+        return render(request, "forwarding/cancel.html", context)
     count = control.cancel_unsent(face_import, lookups.actor(request))
     others = face_import.batches.exclude(state=Batch.State.CANCELED).count()
     if count:
@@ -54,3 +64,33 @@ def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
     else:
         messages.error(request, "Nothing was canceled: every batch was already sent.")
     return redirect("import", import_id)
+
+
+@require_POST
+def acknowledge(request: HttpRequest, import_id: int, number: int) -> HttpResponse:
+    """Accept that Persona could not import a batch."""
+    batch = lookups.batch_of(lookups.visible_import(request, import_id), number)
+    form = AcknowledgementForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Batch {number} was not acknowledged. {form.sentence}")
+    elif control.acknowledge(batch, form.cleaned_data["note"], lookups.actor(request)):
+        messages.success(request, f"Batch {number} acknowledged.")
+    else:
+        messages.info(request, f"Batch {number} was already acknowledged.")
+    return redirect("import", import_id)
+
+
+@require_POST
+def copy(request: HttpRequest, import_id: int) -> HttpResponse:
+    """Put the images that did not reach the list into a new draft."""
+    face_import = lookups.visible_import(request, import_id)
+    try:
+        draft = copies.copy_lost(face_import, lookups.actor(request))
+    except copies.NothingToCopy:
+        messages.error(request, "Every stored image of this import may be on the list.")
+        return redirect("import", import_id)
+    except (OSError, StorageUnavailable):
+        messages.error(request, "The images could not be copied from storage now. Try again.")
+        return redirect("import", import_id)
+    messages.success(request, f"Copied from import {import_id}. Check the images, then sign.")
+    return redirect("import", draft.pk)

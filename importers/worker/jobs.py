@@ -16,7 +16,7 @@ from importers.forwarding.sending import send_next
 from importers.gateway import environments
 from importers.lists import catalog
 from importers.models import Batch, Worker
-from importers.models.batches import BatchQuerySet
+from importers.models.batch_queries import BatchQuerySet
 from importers.vault import sweeping
 
 log = logging.getLogger(__name__)

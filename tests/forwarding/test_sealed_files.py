@@ -120,8 +120,11 @@ class TestBrokenSeal:
     @pytest.mark.parametrize(
         ("tampering", "reason"),
         [
-            (replace_bytes_and_hash, "The import's images are not those that were attested."),
-            (add_image, "The import's images are not those that were attested."),
+            (
+                replace_bytes_and_hash,
+                "The import's images or entries are not those that were attested.",
+            ),
+            (add_image, "The import's images or entries are not those that were attested."),
             (change_attestation, "The attestation was changed after it was sealed."),
             (change_signature, "The attestation was changed after it was sealed."),
         ],

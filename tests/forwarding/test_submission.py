@@ -8,10 +8,11 @@ from django.db import DatabaseError
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
-from importers.consent import attestation, manifest
-from importers.forwarding import submission
+from importers.consent import attestation
+from importers.forwarding import assignment, submission
+from importers.intake import drafts
 from importers.models import AuditEvent, Batch, FaceList, Image, Import
-from tests.support.attestations import ANSWERS, submit
+from tests.support.attestations import signature, submit
 from tests.support.broken_database import database_fails_at
 from tests.support.files import incoming, receive_one
 from tests.support.pictures import draw
@@ -31,7 +32,6 @@ class TestPreview:
         shown = submission.preview(draft)
         assert (shown.images, shown.requests) == (3, [2, 1])
         assert shown.bytes == sum(len(draw(seed)) for seed in range(3))
-        assert shown.manifest_sha256 == manifest.digest(manifest.lines(draft))
 
     def test_preview_excludes_rejected_files(
         self, make_draft: Make, face_list: FaceList, actor: Actor
@@ -57,7 +57,6 @@ class TestPreview:
         shown = submission.preview(draft)
         submit(draft, actor)
         assert [batch.image_count for batch in draft.batches.all()] == shown.requests
-        assert draft.attestation.manifest_sha256 == shown.manifest_sha256
 
 
 class TestSubmit:
@@ -100,13 +99,17 @@ class TestSubmit:
         draft = submit(make_draft(face_list), actor)
         event = AuditEvent.objects.get(action="import.sent")
         assert (event.actor, event.object_id) == (actor.user, str(draft.pk))
-        assert event.details == {"batches": [2, 1]}
+        assert event.details == {
+            "batches": [2, 1],
+            "mode": "bulk",
+            "assignment_sha256": assignment.digest(draft),
+        }
 
     def test_second_submit_is_refused(
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = submit(make_draft(face_list), actor)
-        with pytest.raises(attestation.AlreadySealed):
+        with pytest.raises(drafts.NotADraft):
             submit(draft, actor)
         assert draft.batches.count() == 1
 
@@ -136,11 +139,10 @@ class TestRefusedSubmit:
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list)
-        shown = attestation.shown_now(draft)
-        data = draw(99)
-        receive_one(draft, incoming("late.jpg", data), actor)
+        signed = signature(draft, actor.person)
+        receive_one(draft, incoming("late.jpg", draw(99)), actor)
         with pytest.raises(attestation.DraftChanged):
-            submission.submit(draft, ANSWERS, actor, shown)
+            submission.submit(draft, signed, actor)
         assert is_untouched(draft)
 
     @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_one_of_two_signatures_at_once_is_kept(
     def sign(_: str) -> str:
         try:
             submit(Import.objects.get(pk=draft.pk), actor)
-        except attestation.AlreadySealed:
+        except drafts.NotADraft:
             return "refused"
         return "sealed"
 
