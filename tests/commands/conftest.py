@@ -1,20 +1,22 @@
 """A folder of images and the options to import it."""
 
+import json
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 
 from importers.models import FaceList
+from tests.support.attestations import SIGNATURE
 from tests.support.import_faces import import_faces
 from tests.support.pictures import draw
 
 
 @pytest.fixture
 def attestation(tmp_path: Path) -> Path:
-    """The template of an attestation, as printed by the command."""
+    """The template of an attestation, as printed by the command, signed."""
     path = tmp_path / "attestation.json"
-    path.write_text(import_faces("--attestation-template").out)
+    path.write_text(json.dumps(json.loads(import_faces("--attestation-template").out) | SIGNATURE))
     return path
 
 

@@ -1,11 +1,14 @@
 """`manage.py import_faces`: the rules of the page for scripts; exit 0, 1 or 2."""
 
+import getpass
 import json
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,12 @@ from django.contrib.auth.models import User
 from django.db import connection as database
 
 from importers.consent import seal, statements
-from importers.forms.attestation_file import TEMPLATE
 from importers.imaging.inspection import MAX_BYTES
 from importers.local_persona import LocalPersona
 from importers.management.commands import import_faces as command
 from importers.models import Attestation, AuditEvent, Batch, Image, Import
+from importers.models.consent import LawfulBasis
+from tests.support.attestations import SIGNATURE
 from tests.support.forwarding import environment_beside, forward
 from tests.support.import_faces import import_faces
 from tests.support.pictures import draw
@@ -58,11 +62,30 @@ class TestImport:
         import_faces(folder, *options)
         record = Attestation.objects.get()
         seal.check(record)
-        assert (record.signed_by_username, record.signed_from) == ("officer", "command line")
-        assert record.jurisdictions == TEMPLATE["jurisdictions"]
-        assert str(record.consent_from) == TEMPLATE["consent_from"]
-        assert record.typed_name == TEMPLATE["typed_name"]
-        assert record.statement_text == statements.FIRST_STATEMENT
+        assert (record.signed_by_username, record.typed_name) == ("officer", "Maya Okafor")
+        assert record.sign_in_method == "command line"
+        assert record.jurisdictions == ["us-il", "us-tx"]
+        assert record.consent_from == date(2026, 1, 5)
+        assert record.statement_text == statements.FIRST[LawfulBasis.CONSENT]
+        assert {image.listing_reason for image in Image.objects.all()} == {"confirmed_fraud"}
+
+    def test_trail_names_the_account_of_the_operating_system(
+        self, folder: Path, options: tuple[object, ...]
+    ) -> None:
+        import_faces(folder, *options)
+        system = f"command line: {getpass.getuser()}@{socket.gethostname()}"
+        assert Attestation.objects.get().signed_from == system
+        recorded = AuditEvent.objects.exclude(actor=None)
+        assert {(event.actor_name, event.address) for event in recorded} == {("officer", system)}
+        assert "import.attested" in {event.action for event in recorded}
+
+    def test_images_are_sent_one_by_one_if_the_attestation_says_so(
+        self, folder: Path, options: tuple[object, ...], attestation: Path
+    ) -> None:
+        change(attestation, mode="one_by_one")
+        import_faces(folder, *options)
+        assert [batch.image_count for batch in Batch.objects.all()] == [1, 1, 1]
+        assert Import.objects.get().mode == "one_by_one"
 
     def test_rejected_files_exit_1_and_are_named(
         self, folder: Path, options: tuple[object, ...]
@@ -137,16 +160,28 @@ class TestJson:
         assert outcome.err == ""
         assert outcome.out.count("\n") == 1
 
-    def test_persona_counts_duplicates_of_an_earlier_import(
+    def test_image_that_the_list_was_sent_before_is_left_out(
         self, folder: Path, options: tuple[object, ...], persona: LocalPersona
     ) -> None:
         import_faces(folder, *options)
         forward()
         (folder / "new.jpg").write_bytes(draw(7))
+        outcome = import_faces(folder, *options, "--json")
+        assert (outcome.code, outcome.report["accepted"]) == (1, 1)
+        assert [row["code"] for row in outcome.report["left_out"]] == ["already_sent"] * 3
+
+    def test_image_is_sent_again_with_a_reason(
+        self, folder: Path, options: tuple[object, ...], persona: LocalPersona
+    ) -> None:
         import_faces(folder, *options)
+        forward()
+        (folder / "new.jpg").write_bytes(draw(7))
+        outcome = import_faces(folder, *options, "--send-again", "Errors then.")
+        assert outcome.code == 0
         forward()
         second = Batch.objects.latest("pk")
         assert (second.successful_count, second.duplicate_count) == (1, 3)
+        assert Image.objects.filter(included_because="Errors then.").count() == 3
 
 
 def test_list_unknown_here_is_looked_up_at_persona(
@@ -184,14 +219,66 @@ def test_unreadable_file_leaves_a_draft_and_sends_nothing(
     assert not Batch.objects.exists()
 
 
-def test_consent_dates_may_be_missing_or_null(
-    folder: Path, options: tuple[object, ...], attestation: Path
+@pytest.mark.parametrize(
+    "missing", [{"listing_reason": ""}, {"lawful_basis": "legal_claims", "case_reference": ""}]
+)
+def test_images_without_their_entry_stay_a_draft(
+    missing: dict[str, str], folder: Path, options: tuple[object, ...], attestation: Path
 ) -> None:
-    days = {"lawful_basis": "legal_claims", "consent_from": None}
-    answers = {name: value for name, value in TEMPLATE.items() if name != "consent_to"}
-    attestation.write_text(json.dumps(answers | days))
-    assert import_faces(folder, *options).code == 0
-    assert Attestation.objects.get().consent_from is None
+    basis = missing.get("lawful_basis", "consent")
+    attestation.write_text(import_faces("--attestation-template", "--basis", basis).out)
+    change(attestation, **SIGNATURE | missing)
+    outcome = import_faces(folder, *options)
+    draft = Import.objects.get()
+    assert outcome.code == 2
+    assert outcome.err == (
+        f"Each image needs its entry. Nothing was sent. Import {draft.pk} is kept as a draft."
+    )
+    assert draft.is_draft
+    assert not Attestation.objects.exists()
+
+
+class TestTemplate:
+    @pytest.mark.parametrize("basis", LawfulBasis)
+    def test_template_of_each_basis_is_valid_once_it_is_signed(
+        self,
+        basis: str,
+        folder: Path,
+        options: tuple[object, ...],
+        attestation: Path,
+    ) -> None:
+        template = import_faces("--attestation-template", "--basis", basis).out
+        attestation.write_text(template)
+        refused = import_faces(folder, *options)
+        assert (refused.code, Import.objects.count()) == (2, 0)
+        assert refused.err == (
+            "The attestation is incomplete. attested: Set it to true to attest to the statement.; "
+            "typed_name: Type your full name as your account has it: Maya Okafor. "
+            "Nothing was sent."
+        )
+        change(attestation, **SIGNATURE)
+        assert import_faces(folder, *options).code == 0
+        record = Attestation.objects.get()
+        seal.check(record)
+        assert record.lawful_basis == basis
+        assert record.warnings == json.loads(template)["warnings"]
+        assert record.statement_text == statements.FIRST[LawfulBasis(basis)]
+
+    def test_template_without_a_basis_is_that_of_consent(self) -> None:
+        default = import_faces("--attestation-template").out
+        assert default == import_faces("--attestation-template", "--basis", "consent").out
+        assert json.loads(default)["lawful_basis"] == "consent"
+
+    def test_answers_that_are_not_asked_for_may_be_missing_or_null(
+        self, folder: Path, options: tuple[object, ...], attestation: Path
+    ) -> None:
+        change(attestation, law=None, consent_to=None)
+        assert import_faces(folder, *options).code == 0
+        assert Attestation.objects.get().consent_to is None
+
+
+def change(attestation: Path, **changes: object) -> None:
+    attestation.write_text(json.dumps(json.loads(attestation.read_text()) | changes))
 
 
 @contextmanager
@@ -259,7 +346,7 @@ def test_program_exits_with_the_same_codes(
     good = program(folder, *options, "--json")
     assert (good.returncode, json.loads(good.stdout)["accepted"], good.stderr) == (0, 3, "")
     (folder / "notes.txt").write_text("not a picture " * 100)
-    assert program(folder, *options).returncode == 1
+    assert program(folder, *options, "--send-again", "A test.").returncode == 1
     refused = program(folder, *options, "--user", "nobody")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Traceback" not in refused.stderr

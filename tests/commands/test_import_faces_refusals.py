@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
-from importers.forms.attestation_file import TEMPLATE
+from importers.consent import bases
 from importers.gateway import breaker
 from importers.local_persona import LocalPersona
 from importers.models import Attestation, FaceList, Gateway, Import
+from tests.support.attestations import SIGNATURE
 from tests.support.forwarding import share_is_used
 from tests.support.import_faces import import_faces, sent_batches
 from tests.support.pictures import draw
@@ -25,6 +26,12 @@ def nothing_is_sent(persona: LocalPersona, db: None) -> Iterator[None]:
     assert not Import.objects.exists()
     assert not Attestation.objects.exists()
     assert sent_batches(persona) == []
+
+
+def write(attestation: Path, basis: str, **changes: object) -> None:
+    """Write the signed template of a basis with these changes."""
+    template = json.loads(import_faces("--attestation-template", "--basis", basis).out)
+    attestation.write_text(json.dumps(template | SIGNATURE | changes))
 
 
 def refusal(*arguments: object) -> str:
@@ -143,7 +150,11 @@ def test_binary_attestation_is_refused(
         ("jurisdictions", ["mars"]),
         ("purpose", ""),
         ("consent_from", "2999-01-01"),
-        ("typed_name", "7"),
+        ("consent_from", "0001-01-01"),
+        ("term_ends_on", "2026-01-01"),
+        ("listing_reason", "because"),
+        ("mode", "by_post"),
+        ("typed_name", "Donald Duck"),
         ("typed_name", None),
         ("evidence_reference", None),
     ],
@@ -151,7 +162,7 @@ def test_binary_attestation_is_refused(
 def test_attestation_with_a_wrong_answer_is_refused(
     field: str, value: object, folder: Path, options: tuple[object, ...], attestation: Path
 ) -> None:
-    attestation.write_text(json.dumps(TEMPLATE | {field: value}))
+    attestation.write_text(json.dumps(json.loads(attestation.read_text()) | {field: value}))
     message = refusal(folder, *options)
     assert message.startswith("The attestation is incomplete. ")
     assert f" {field}: " in message
@@ -163,6 +174,7 @@ def test_attestation_with_a_wrong_answer_is_refused(
         ("attested", "no", "attested must be true or false"),
         ("adults_only", 0, "adults_only must be true or false"),
         ("jurisdictions", "us-il", "jurisdictions must be a list"),
+        ("warnings", "yes", "warnings must be a list"),
         ("purpose", ["one", "two"], "purpose must be text"),
         ("typed_name", 7, "typed_name must be text"),
         ("consent_until", "2026-03-31", "there is no field 'consent_until'"),
@@ -176,7 +188,7 @@ def test_attestation_with_a_wrong_type_is_refused(
     options: tuple[object, ...],
     attestation: Path,
 ) -> None:
-    attestation.write_text(json.dumps(TEMPLATE | {field: value}))
+    attestation.write_text(json.dumps(json.loads(attestation.read_text()) | {field: value}))
     assert f"is not an attestation ({problem})" in refusal(folder, *options)
 
 
@@ -184,6 +196,31 @@ def test_attestation_with_a_wrong_type_is_refused(
 def test_attestation_without_an_answer_is_refused(
     field: str, folder: Path, options: tuple[object, ...], attestation: Path
 ) -> None:
-    answers = {name: value for name, value in TEMPLATE.items() if name != field}
+    answers = json.loads(attestation.read_text())
+    del answers[field]
     attestation.write_text(json.dumps(answers))
     assert f"{field}: " in refusal(folder, *options)
+
+
+def test_basis_that_a_jurisdiction_refuses_is_refused(
+    folder: Path, options: tuple[object, ...], attestation: Path
+) -> None:
+    (sentence,) = bases.refusals("fraud_exemption", ["us-il"])
+    write(attestation, "fraud_exemption", jurisdictions=["us-tx", "us-il"])
+    assert f"lawful_basis: {sentence}" in refusal(folder, *options)
+
+
+def test_warning_that_is_not_confirmed_is_refused_with_its_sentence(
+    folder: Path, options: tuple[object, ...], attestation: Path
+) -> None:
+    (sentence,) = bases.cautions("fraud_exemption", ["us-tx"])
+    for confirmed in ([], ["I confirm everything."], None):
+        write(attestation, "fraud_exemption", warnings=confirmed)
+        assert f"warnings: To confirm it, list: {sentence}" in refusal(folder, *options)
+
+
+def test_account_without_a_full_name_cannot_sign(
+    folder: Path, options: tuple[object, ...], attestation: Path
+) -> None:
+    User.objects.update(first_name="", last_name="")
+    assert "Your account has no full name" in refusal(folder, *options)

@@ -1,5 +1,6 @@
 """An installed product: its own processes, database and files, for tests that kill them."""
 
+import json
 import os
 import secrets
 import signal
@@ -17,6 +18,7 @@ import psycopg
 from django.conf import settings as project
 from psycopg.sql import SQL, Identifier
 
+from tests.support.attestations import SIGNATURE
 from tests.support.postgresql import free_port
 from tests.support.servers import wait_for_answer
 
@@ -26,10 +28,13 @@ import django
 from django.core.management import call_command
 
 django.setup()
+from django.contrib.auth.models import User
+
 call_command("migrate", verbosity=0)
 call_command(
     "createsuperuser", interactive=False, username="officer", email="o@o.test", verbosity=0
 )
+User.objects.update(first_name="Maya", last_name="Okafor")
 """
 OPEN_DRAFT = """
 from django.contrib.auth.models import User
@@ -82,8 +87,11 @@ class Product:
         """Sign the images in a folder and queue them to be sent."""
         attestation = faces.with_name("attestation.json")
         if not attestation.exists():
-            with attestation.open("wb") as output:
+            with TemporaryFile() as output:
                 self.manage("import_faces", "--attestation-template", stdout=output)
+                output.seek(0)
+                example = json.load(output)
+            attestation.write_text(json.dumps(example | SIGNATURE))
         options = ("--list", list_id, "--user", "officer", "--attestation", str(attestation))
         self.manage("import_faces", str(faces), *options, stdout=subprocess.DEVNULL)
 

@@ -1,22 +1,27 @@
+import getpass
 import json
+import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from importers.audit.actors import Actor
-from importers.consent.attestation import Answers, NothingToSend, shown_now
-from importers.forms import attestation_file
+from importers.consent.attestation import CannotSign, NothingToSend, Signature, shown_now
+from importers.forms import attestation_file, entry_file
 from importers.forwarding import submission
 from importers.imaging.processes import CannotStart
-from importers.intake import drafts, files
-from importers.intake.files import IncomingFile, Received
+from importers.intake import aside, drafts, entries, files
+from importers.intake.files import IncomingFile
 from importers.lists import catalog
 from importers.models import FaceList, Image, Import
+from importers.models.consent import LawfulBasis
 from importers.models.workers import worker_is_seen
 from importers.vault.keeping import StorageUnavailable
 
@@ -38,24 +43,37 @@ class Command(BaseCommand):
         parser.add_argument(
             "--attestation-template", action="store_true", help="print an example of that file"
         )
+        parser.add_argument(
+            "--basis",
+            choices=[basis.value for basis in LawfulBasis],
+            default=LawfulBasis.CONSENT,
+            help="lawful basis of the example",
+        )
+        parser.add_argument(
+            "--send-again", metavar="REASON", help="why to send images that the list has already"
+        )
         parser.add_argument("--wait", action="store_true", help="wait for Persona's results")
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["attestation_template"]:
-            self.stdout.write(json.dumps(attestation_file.TEMPLATE, indent=2))
+            example = attestation_file.template(LawfulBasis(options["basis"]))
+            self.stdout.write(json.dumps(example, indent=2, ensure_ascii=False))
             return
         for name in ("paths", "list_id", "user", "attestation"):
             if not options[name]:
                 wanted = {"paths": "PATH", "list_id": "--list"}.get(name, f"--{name}")
                 raise _refusal(f"{wanted} is missing. Nothing was sent.")
         actor = _actor(options["user"])
-        answers = _answers(options["attestation"])
-        found = list(_files(options["paths"]))
+        signature = _signature(options["attestation"], actor)
+        found, entry_rows = _sorted(_files(options["paths"]))
         face_list = _face_list(options["list_id"], actor)
         draft = drafts.open_draft(face_list, actor)
-        received = list(_receive(draft, found, actor))
-        _submit(draft, answers, actor)
+        _receive(draft, found, actor)
+        if options["send_again"]:
+            aside.include(draft, draft.files.all(), options["send_again"], actor)
+        _apply_entries(draft, entry_rows, actor)
+        _submit(draft, signature, actor)
         if options["wait"] and not worker_is_seen():
             self.stderr.write("No worker is running. Waiting for “manage.py forward”.")
         if options["wait"]:
@@ -63,7 +81,7 @@ class Command(BaseCommand):
         self._report(draft, as_json=options["json"])
         if draft.state == Import.State.CANCELED:
             sys.exit(NOTHING_SENT)
-        if any(one.image.state == Image.State.LEFT_OUT for one in received):
+        if draft.left_out_count:
             sys.exit(SOME_REJECTED)
 
     def _report(self, draft: Import, *, as_json: bool) -> None:
@@ -85,26 +103,29 @@ def _refusal(sentence: str) -> CommandError:
 
 
 def _actor(username: str) -> Actor:
+    """Return the person, at an address that names the account of the operating system."""
     user = User.objects.filter(username=username, is_active=True).first()
     if user is None:
         raise _refusal(f"There is no active account named {username!r}. Nothing was sent.")
-    return Actor.of_user(user, address="command line", sign_in_method="command line")
+    system = f"command line: {getpass.getuser()}@{socket.gethostname()}"
+    return Actor.of_user(user, address=system[:100], sign_in_method="command line")
 
 
-def _answers(path: Path) -> Answers:
+def _signature(path: Path, actor: Actor) -> Signature:
     try:
-        form = attestation_file.parse(path.read_text(encoding="utf-8"))
+        given = attestation_file.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _refusal(
             f"{path} is not an attestation ({error}). --attestation-template prints an example. "
             "Nothing was sent."
         ) from error
-    if not form.is_valid():
+    try:
+        return attestation_file.signature(given, actor.person)
+    except ValidationError as invalid:
         wrong = "; ".join(
-            f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()
+            f"{name}: {' '.join(texts)}" for name, texts in invalid.message_dict.items()
         )
-        raise _refusal(f"The attestation is incomplete. {wrong} Nothing was sent.")
-    return form.answers()
+        raise _refusal(f"The attestation is incomplete. {wrong} Nothing was sent.") from invalid
 
 
 def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -117,6 +138,25 @@ def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
             yield path.name, path
         else:
             raise _refusal(f"{path} does not exist. Nothing was sent.")
+
+
+def _sorted(
+    found: Iterator[tuple[str, Path]],
+) -> tuple[list[tuple[str, Path]], list[dict[str, Any]]]:
+    """Return the images and the rows of the CSV files with entries among them."""
+    images, rows = [], []
+    for name, path in found:
+        if path.suffix.lower() != ".csv":
+            images.append((name, path))
+            continue
+        try:
+            rows += entry_file.parse(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            why = " ".join(getattr(error, "messages", [str(error)]))
+            raise _refusal(
+                f"The entries in {path} were not read. {why} Nothing was sent."
+            ) from error
+    return images, rows
 
 
 def _face_list(persona_id: str, actor: Actor) -> FaceList:
@@ -144,14 +184,14 @@ def _face_list(persona_id: str, actor: Actor) -> FaceList:
     return found
 
 
-def _receive(draft: Import, found: list[tuple[str, Path]], actor: Actor) -> Iterator[Received]:
+def _receive(draft: Import, found: list[tuple[str, Path]], actor: Actor) -> None:
     kept = f"Nothing was sent. Import {draft.pk} is kept as a draft."
     try:
         incoming = [
             IncomingFile(name, path.stat().st_size, path.read_bytes) for name, path in found
         ]
         for group in files.groups(incoming):
-            yield from files.receive(draft, group, actor)
+            files.receive(draft, group, actor)
     except StorageUnavailable as error:
         raise _refusal(f"An image could not be stored ({error.__cause__}). {kept}") from error
     except CannotStart as error:
@@ -160,11 +200,32 @@ def _receive(draft: Import, found: list[tuple[str, Path]], actor: Actor) -> Iter
         raise _refusal(f"{error.filename} could not be read ({error.strerror}). {kept}") from error
 
 
-def _submit(draft: Import, answers: Answers, actor: Actor) -> None:
+def _apply_entries(draft: Import, rows: list[dict[str, Any]], actor: Actor) -> None:
+    """Apply them if each names a file that was given, accepted or not."""
+    if not rows:
+        return
+    entries.keep_file(draft, rows)
+    found = entries.matching(draft)
+    rejected = draft.files.filter(state=Image.State.LEFT_OUT)
+    known = {name for row in rejected for name in (row.original_name, row.base_name)}
+    unknown = [row["file"] for row in found.unused if row["file"] not in known] if found else []
+    if unknown:
+        raise _refusal(
+            f"The CSV names {len(unknown)} files that are not among the images, such as "
+            f"{unknown[0]!a}. Nothing was sent. Import {draft.pk} is kept as a draft."
+        )
+    entries.apply_file(draft, actor)
+
+
+def _submit(draft: Import, signature: Signature, actor: Actor) -> None:
+    shown = shown_now(draft, signature.answers, signature.entry, actor.person)
     try:
-        submission.submit(draft, answers, actor, shown_now(draft))
+        submission.submit(draft, replace(signature, shown=shown), actor)
     except NothingToSend:
         drafts.discard(draft, actor)
+    except CannotSign as error:
+        kept = f"Nothing was sent. Import {draft.pk} is kept as a draft."
+        raise _refusal(f"{error} {kept}") from error
     draft.refresh_from_db()
 
 
