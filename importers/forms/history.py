@@ -20,13 +20,6 @@ STATES = [
 class HistoryForm(forms.Form):
     """The filters of the history. They are part of the address, so that it can be shared."""
 
-    q = forms.CharField(
-        label="Search",
-        required=False,
-        max_length=200,
-        help_text="Part of a file name, or all of it in quotes; a SHA-256; or the ID of an image "
-        "or of a Persona importer.",
-    )
     state = forms.ChoiceField(label="State", required=False, choices=STATES)
     face_list = forms.ModelChoiceField(
         queryset=FaceList.objects.all(), label="List", required=False, empty_label="Any list"

@@ -1,17 +1,15 @@
 """The history: imports by filter, a page at a time, and the same rows as CSV."""
 
-import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.timezone import make_aware
 
-from importers.models import FaceList, Import
-from importers.reporting import search
+from importers.models import Batch, FaceList, Import
+from importers.reporting import spreadsheet
 
 PAGE_SIZE = 50
 CSV_COLUMNS = (
@@ -19,16 +17,12 @@ CSV_COLUMNS = (
     *("images", "left_out", "successful_count", "duplicate_count", "error_count"),
 )
 COMPLETED_WITH_ERRORS = "completed_with_errors"  # no state of its own: see Import.label
-# A spreadsheet may split a cell at semicolons, tabs, and newlines, so a formula can begin after
-# each of them, even behind spaces and quotes. Full-width signs count too.
-FORMULA = re.compile(r'^(?=[\t\r\n])|(^|[;\t\r\n])(?=[ "]*[=+\-@＝＋－＠])')
 
 
 @dataclass(frozen=True)
 class Filter:
     """Each that is not None narrows the history; `since` and `until` are days, both included."""
 
-    q: str | None = None
     state: str | None = None
     face_list: FaceList | None = None
     person: Any | None = None
@@ -40,16 +34,11 @@ class Filter:
 
     @property
     def on_record(self) -> dict[str, str]:
-        """The filters in use, as the audit trail may keep them: without what was searched for."""
+        """The filters in use, as the audit trail keeps them."""
         used = {name: value for name, value in vars(self).items() if value is not None}
-        return {
-            name: "(not recorded)" if name == "q" else str(getattr(value, "pk", value))
-            for name, value in used.items()
-        }
+        return {name: str(getattr(value, "pk", value)) for name, value in used.items()}
 
     def apply(self, imports: QuerySet[Import]) -> QuerySet[Import]:
-        if self.q:
-            imports = search.narrow(imports, self.q)
         if self.state == COMPLETED_WITH_ERRORS:
             imports = imports.filter(error_count__gt=0, state=Import.State.COMPLETED)
         elif self.state:
@@ -78,7 +67,10 @@ class Page:
 def page(imports: QuerySet[Import], *, before: int | None, after: int | None) -> Page:
     """Return the page of imports older than `before`, or newer than `after`, or the newest."""
     # By cursor, not by offset: an old page is as fast as the first, and new imports shift nothing.
+    troubled = Batch.objects.filter(face_import=OuterRef("pk")).troubled()
     rows = imports.select_related("face_list", "created_by")
+    # The attribute's default is for imports that are shown elsewhere.
+    rows = rows.annotate(is_troubled=Exists(troubled))  # type: ignore[no-redef]
     if after is not None:
         found = list(rows.filter(pk__gt=after).order_by("pk")[: PAGE_SIZE + 1])
         more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE][::-1]
@@ -94,12 +86,8 @@ def page(imports: QuerySet[Import], *, before: int | None, after: int | None) ->
 
 
 def csv_lines(imports: QuerySet[Import]) -> Iterator[str]:
-    """Yield the rows as CSV, with no cell that a spreadsheet would execute as a formula."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(CSV_COLUMNS)
     rows = imports.select_related("face_list", "created_by").order_by("-pk")
-    for row in rows.iterator(chunk_size=500):
-        yield writer.writerow([_harmless(cell) for cell in _cells(row)])
+    return spreadsheet.lines(CSV_COLUMNS, map(_cells, rows.iterator(chunk_size=500)))
 
 
 def _cells(row: Any) -> list[object]:
@@ -119,17 +107,5 @@ def _cells(row: Any) -> list[object]:
     ]
 
 
-def _harmless(cell: object) -> object:
-    """OWASP, CSV injection: a leading quote keeps a cell, or each part of it, text."""
-    return FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
-
-
 def _moment(day: date, at: time) -> datetime:
     return make_aware(datetime.combine(day, at))
-
-
-class _Echo:
-    """A file that returns what is written to it, so that csv.writer can stream."""
-
-    def write(self, line: str) -> str:
-        return line

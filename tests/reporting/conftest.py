@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from importers.models import FaceList, Image, Import
+from importers.models import FaceList, Import
 from tests.support.makers import MakeImports
 from tests.support.people import PASSWORD
 
@@ -24,26 +24,18 @@ def second_list(db: None) -> FaceList:
 
 
 @pytest.fixture
-def six_imports(
+def five_imports(
     make_imports: MakeImports, colleague: User, second_list: FaceList
 ) -> dict[str, int]:
-    """The ids of six imports by name; each differs from the first in one property."""
+    """The ids of five imports by name; each differs from the first in one property."""
     kinds: dict[str, dict[str, Any]] = {
         "plain": {},
         "completed": {"state": "completed"},
         "second list": {"face_list": second_list},
         "colleague's": {"created_by": colleague},
         "old": {},
-        "named": {},
     }
     ids = {name: make_imports(1, **values)[0].pk for name, values in kinds.items()}
     Import.objects.update(created_at=datetime(2026, 6, 15, 12, tzinfo=UTC))
     Import.objects.filter(pk=ids["old"]).update(created_at=datetime(2026, 5, 31, tzinfo=UTC))
-    Image.objects.create(
-        face_import_id=ids["named"],
-        original_name="Rückseite 100%_ok.JPG",
-        byte_size=10_000,
-        sha256=f"{0:064x}",
-        state=Image.State.ACCEPTED,
-    )
     return ids
