@@ -1,4 +1,4 @@
-"""Administration: people, and the statement's wording. History can be read, never edited."""
+"""Administration: people. History can be read, never edited."""
 
 from allauth.account.models import EmailAddress
 from django.contrib import admin
@@ -21,16 +21,6 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-@admin.register(Statement)
-class StatementAdmin(ReadOnly):
-    """A new wording is a new version."""
-
-    list_display = ("version", "created_at")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("importers.add_statement")
-
-
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnly):
     list_display = ("pk", "at", "actor_name", "action", "object_type", "object_id", "address")
@@ -45,4 +35,4 @@ class ExchangeAdmin(ReadOnly):
     show_full_result_count = False
 
 
-admin.site.register([FaceList, Import, Batch, Attestation], ReadOnly)
+admin.site.register([FaceList, Import, Batch, Attestation, Statement], ReadOnly)

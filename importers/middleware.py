@@ -23,6 +23,7 @@ UNUSED_FEATURES = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope"),
     *("magnetometer", "microphone", "midi", "payment", "usb"),
 )
+UPLOADS = ("import_upload", "entries_upload")
 PERMISSIONS = ", ".join(f"{feature}=()" for feature in UNUSED_FEATURES)
 
 
@@ -67,16 +68,16 @@ def proxies_as_counted(
 
 
 class UploadsOfTheSignedIn(MiddlewareMixin):
-    """Receive files only at the address for uploads, and only from somebody who is signed in."""
+    """Receive files only at the addresses for uploads, and only from somebody who is signed in."""
 
     def process_view(self, request: HttpRequest, *_: object) -> None:
         match = request.resolver_match
-        if match and match.url_name == "import_upload" and request.user.is_authenticated:
+        if match and match.url_name in UPLOADS and request.user.is_authenticated:
             request.upload_handlers = [BoundedFileUploadHandler(request)]
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """A page redirects to the sign-in; a fragment or an upload gets a 401 instead.
+    """A page redirects to the sign-in; a fragment, a change or an upload gets a 401 instead.
 
     No body of a stranger is read, except a small one by the pages that are open to strangers.
     """
@@ -93,7 +94,11 @@ class SignInRequired(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
         if request.headers.get("HX-Request") == "true":
-            return HttpResponse(status=401, headers={"HX-Redirect": reverse("account_login")})
+            # A page that is only watched leads to the sign-in and back. One that is being worked on
+            # stays, so that nothing typed is lost.
+            sign_in = redirect_to_login(_page_before(request)).headers["Location"]
+            headers = {"HX-Redirect": sign_in} if request.method == "GET" else {}
+            return HttpResponse(status=401, headers=headers)
         if request.accepts("application/json") and not request.accepts("text/html"):
             return JsonResponse({"code": "signed_out", "reason": SIGN_IN_AGAIN}, status=401)
         if request.method != "GET":  # signing in returns to the page and never repeats an act

@@ -1,17 +1,18 @@
 """Who may see or do what: every view gets its row from here, or a 404.
 
-For now, everyone who is signed in may do everything.
+For now, everyone who is signed in may see everything; `rights` says what only some may do.
 """
 
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
 from importers.audit.actors import Actor
-from importers.models import Batch, Image, Import
+from importers.models import Attestation, Batch, Image, Import
+from importers.models.consent import LawfulBasis
 
 
 def actor(request: HttpRequest) -> Actor:
@@ -41,6 +42,19 @@ def visible_import(request: HttpRequest, import_id: int) -> Import:
     return get_object_or_404(rows, pk=import_id)
 
 
+def visible_record(request: HttpRequest, import_id: int) -> Attestation:
+    """Return the attestation of the import, or raise 404 if it is unsigned or not theirs to see."""
+    rows = Attestation.objects.filter(face_import__in=imports(request))
+    rows = rows.select_related("face_import__face_list", "face_import__created_by")
+    return get_object_or_404(rows, pk=import_id)
+
+
+def last_attestation(request: HttpRequest) -> Attestation | None:
+    """Return what this person signed last, of the imports that they may see."""
+    own = Attestation.objects.filter(face_import__in=imports(request), signed_by=request.user.pk)
+    return own.order_by("-signed_at").first()
+
+
 def batch_of(face_import: Import, number: int) -> Batch:
     """Return one batch of an import that this person may see, or raise 404."""
     return get_object_or_404(face_import.batches.select_related("face_import"), number=number)
@@ -54,6 +68,27 @@ def visible_image(request: HttpRequest, key: UUID) -> Image:
     return get_object_or_404(rows, key=key)
 
 
-def file_of(face_import: Import, key: UUID) -> Image:
-    """Return one file, accepted or rejected, of an import that this person may see, or 404."""
-    return get_object_or_404(face_import.files.select_related("face_import"), key=key)
+def files_of(face_import: Import, keys: list[str]) -> QuerySet[Image]:
+    """Return the files with these keys, of an import that this person may see; 404 if one is none.
+
+    A key that no file of the import has is left out: another tab may have removed it.
+    """
+    try:
+        return face_import.files.filter(key__in=[UUID(key) for key in keys])
+    except ValueError as error:
+        raise Http404("This is not the key of an image.") from error
+
+
+def lawful_basis(code: str) -> LawfulBasis:
+    """Return the basis, or raise 404 if there is none with this code."""
+    if code not in LawfulBasis:
+        raise Http404
+    return LawfulBasis(code)
+
+
+def visible_file(request: HttpRequest, key: UUID) -> Image:
+    """Return the file, accepted or rejected, destroyed or not, or raise 404 if it is not theirs."""
+    rows = Image.objects.filter(face_import__in=imports(request))
+    related = ("face_list", "created_by", "attestation")
+    rows = rows.select_related("batch", *(f"face_import__{name}" for name in related))
+    return get_object_or_404(rows, key=key)

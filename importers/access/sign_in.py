@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.core import context
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import ValidationError
@@ -24,6 +25,15 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the 
         except ValidationError:  # the throttle refused the attempt (ACCOUNT_RATE_LIMITS)
             trail.append(nobody(_address(request)), Action.PERSON_THROTTLED)
             raise
+
+
+def is_password(request: HttpRequest, password: str) -> bool:
+    """Return True if this is the password of the person who is signed in.
+
+    A wrong one is recorded and counts as a refused sign-in. Raises ValidationError after too many.
+    """
+    with context.request_context(request):
+        return bool(get_adapter().reauthenticate(request.user, password))
 
 
 @receiver(user_logged_in)

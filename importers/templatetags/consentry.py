@@ -15,10 +15,18 @@ UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"}
 @register.filter
 def file_name(name: str) -> str:
     """Return the name as given, with invisible and direction-changing characters escaped."""
+    if name.isprintable():
+        return name
     return "".join(
         f"\\u{ord(letter):04x}" if unicodedata.category(letter) in UNSEEN else letter
         for letter in name
     )
+
+
+@register.filter
+def base_name(name: str) -> str:
+    """Return a file name without the folders before it."""
+    return name.rpartition("/")[2] or name
 
 
 @register.filter

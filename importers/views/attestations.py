@@ -1,52 +1,141 @@
-"""Signing: the attestation for a draft, and sending it."""
+"""Signing: the answers of a draft, the review of everything, and the attestation."""
+
+from datetime import date
+from functools import partial
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
 
-from importers.access import lookups
-from importers.consent import attestation
-from importers.forms.consent import AttestationForm, ShownForm
-from importers.forwarding import submission
+from importers.access import lookups, sign_in
+from importers.consent import attestation, bases, statements
+from importers.consent.attestation import Shown, Signature
+from importers.forms import drafts as draft_forms
+from importers.forms.consent import ShownForm, SignatureForm
+from importers.forms.drafts import DraftForms
+from importers.forwarding import estimate, submission
+from importers.intake import drafts
 from importers.models import Import
-from importers.views.drafts import draft_page
-from importers.views.htmx import HtmxHttpRequest
+from importers.reporting import record
+from importers.views.contents import shelf
+from importers.views.drafts import questions, what_is_missing
+from importers.views.htmx import HtmxHttpRequest, refuse
 
-NO_IMAGE = "There is no accepted image to send yet."
-CHANGED = (
-    "The images, the list or the statement changed after this page was shown, perhaps in another "
-    "tab. Nothing was sent. Check the draft, then sign again."
-)
+CHANGED = {
+    "account_id": "You are signed in with another account now than when this page was shown.",
+    "face_list_id": "The list was changed.",
+    "statement_version": "A new version of the statement was published.",
+    "answers_sha256": "The answers were changed.",
+    "manifest_sha256": "The images or their entries were changed.",
+}
 
 
 @require_POST
-def attest(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+def save(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+    """Keep the answers of a draft as they are typed."""
     draft = lookups.visible_import(request, import_id)
-    form, shown = AttestationForm(request.POST), ShownForm(request.POST).shown()
+    try:
+        drafts.save_answers(draft, draft_forms.as_typed(request.POST))
+        if "review" in request.POST:
+            drafts.reassess(draft)
+            return redirect("import_attest", import_id)
+    except drafts.NotADraft:
+        return refuse(request, draft)
+    return questions(request, draft) if request.htmx else redirect("import", import_id)
+
+
+@require_POST
+def reuse(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+    """Take over the answers of the person's last attestation."""
+    draft = lookups.visible_import(request, import_id)
+    last = lookups.last_attestation(request)
+    try:
+        if last:
+            drafts.save_answers(draft, draft_forms.reused(last))
+    except drafts.NotADraft:
+        return refuse(request, draft)
+    return redirect(f"{reverse('import', args=[import_id])}#answers-head")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def attest(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+    """Review everything on one page, and sign."""
+    draft = lookups.visible_import(request, import_id)
     if not draft.is_draft:
         return _too_late(request, draft)
-    if not form.is_valid():
-        return draft_page(request, draft, form)
+    given = draft_forms.checked(draft)
+    if what_is_missing(draft, given):
+        return redirect(f"{reverse('import', args=[import_id])}?check=yes")
+    person, shown = lookups.actor(request).person, ShownForm(request.POST).shown()
+    now = attestation.shown_now(draft, given.answers.instance, given.entry.entry(), person)
+    if request.method == "POST" and (changed := attestation.changed_since(shown, now)):
+        # First, because a form with errors would keep the signature.
+        return _ask_again(request, draft, [CHANGED[name] for name in changed])
+    form = SignatureForm(
+        request.POST or None,
+        person=person,
+        to_confirm=bases.warnings(given.answers.instance, date.today()),
+        costs={mode: _cost(draft, mode) for mode in Import.Mode},
+        is_password=partial(sign_in.is_password, request),
+    )
+    if request.method == "POST" and form.is_valid():
+        return _sign(request, draft, given, form, now)
+    return _review(request, draft, given, form, now)
+
+
+def _sign(
+    request: HtmxHttpRequest, draft: Import, given: DraftForms, form: SignatureForm, shown: Shown
+) -> HttpResponse:
+    answers = given.answers.instance
+    answers.typed_name = form.cleaned_data["typed_name"]
+    answers.warnings = form.cleaned_data["warnings"]
+    mode = Import.Mode(form.cleaned_data["mode"])
+    signature = Signature(answers, given.entry.entry(), shown, mode)
     try:
-        submission.submit(draft, form.answers(), lookups.actor(request), shown)
-    except attestation.NothingToSend:
-        return draft_page(request, draft, form, NO_IMAGE)
-    except attestation.DraftChanged:
-        return draft_page(request, draft, _unsigned(request, form), CHANGED)
-    except attestation.AlreadySealed:
-        draft.refresh_from_db()
-        return _too_late(request, draft)
-    return redirect("import", import_id)
+        submission.submit(draft, signature, lookups.actor(request))
+    except attestation.DraftChanged as error:
+        drafts.reassess(draft)
+        return _ask_again(request, draft, [CHANGED[name] for name in error.changed])
+    except attestation.CannotSign as error:
+        return _ask_again(request, draft, list(error.sentences))
+    except (attestation.NothingToSend, drafts.NotADraft):
+        return redirect("import_attest", draft.pk)
+    images = "1 image is" if draft.image_count == 1 else f"{draft.image_count:,} images are"
+    messages.success(request, f"Signed. {images} being sent to {draft.face_list}.")
+    return redirect("import", draft.pk)
 
 
-def _unsigned(request: HtmxHttpRequest, form: AttestationForm) -> AttestationForm:
-    """Return the form without the signature, which was given for something else."""
-    answers = request.POST.copy()
-    for signature in ("attested", "typed_name"):
-        answers.pop(signature, None)
-    form.data = answers
-    return form
+def _ask_again(request: HtmxHttpRequest, draft: Import, sentences: list[str]) -> HttpResponse:
+    """Show the review as it is now, without the signature, which was given for something else."""
+    messages.error(request, f"{' '.join(sentences)} Nothing was sent. Review, then sign again.")
+    return redirect("import_attest", draft.pk)
+
+
+def _review(
+    request: HtmxHttpRequest, draft: Import, given: DraftForms, form: SignatureForm, shown: Shown
+) -> HttpResponse:
+    """Show everything. `shown` was read before, so that a later change is noticed."""
+    answers = given.answers.instance
+    context: dict[str, Any] = {
+        "import": draft,
+        "form": form,
+        "shown": shown,
+        "answers": record.facts(answers),
+        "entries": record.entries(draft, given.entry.entry()),
+        "statement": statements.in_force(answers.lawful_basis),
+        "included": record.included(draft),
+        **shelf(request, draft),
+    }
+    return render(request, "imports/review.html", context, status=422 if form.errors else 200)
+
+
+def _cost(draft: Import, mode: Import.Mode) -> str:
+    requests = len(submission.preview(draft, mode).requests)
+    shortest = estimate.at_best(draft.face_list.environment, requests)
+    return f"{requests:,} request{'' if requests == 1 else 's'}, {shortest}"
 
 
 def _too_late(request: HtmxHttpRequest, sealed: Import) -> HttpResponse:

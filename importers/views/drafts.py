@@ -1,83 +1,77 @@
-"""A draft: its files, its list, and discarding it."""
+"""A draft: its page, its list, and discarding it."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
-from uuid import UUID
 
-from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRefresh
+from django.views.decorators.http import require_POST
 
 from importers.access import lookups
-from importers.consent import statements
-from importers.forms.consent import AttestationForm
+from importers.consent import attestation, bases, statements
+from importers.forms import drafts as draft_forms
+from importers.forms.drafts import DraftForms
 from importers.forms.lists import FaceListForm
-from importers.forwarding.submission import preview
 from importers.imaging.inspection import MAX_BYTES
 from importers.intake import drafts, files
-from importers.models import Image, Import
-from importers.vault import viewing
-from importers.views.htmx import HtmxHttpRequest
+from importers.models import Import
+from importers.views.contents import changed_contents, shelf
+from importers.views.htmx import HtmxHttpRequest, refuse
 
-GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE = 48, 20
-Fragment = Callable[[HtmxHttpRequest, Import], HttpResponse]
+NO_IMAGE = "Add at least one image."
+WRONG = "{} answers are missing or wrong. They are marked below."
+MISSING_ENTRIES = {
+    "listing_reason": "{} of the images have no reason for listing. Choose one for all of them.",
+    "case_reference": "{} of the images have no case reference. Enter one for all of them.",
+}
+LIMITS = {
+    "file_bytes": MAX_BYTES,
+    "group_files": files.GROUP_FILES,
+    "group_bytes": files.GROUP_BYTES,
+}
 
 
-def draft_page(
-    request: HtmxHttpRequest,
-    draft: Import,
-    form: AttestationForm | None = None,
-    refusal: str = "",
-) -> HttpResponse:
+def draft_page(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
+    """Show a draft; with `check` in the address, also what is missing before it can be signed."""
+    is_checked = "check" in request.GET
+    given = draft_forms.checked(draft) if is_checked else draft_forms.shown(draft)
+    last = lookups.last_attestation(request)
     context = {
         "import": draft,
-        "form": form or AttestationForm(),
         "list_form": FaceListForm(initial={"face_list": draft.face_list_id}),
-        "statement": statements.in_force(),
-        "limits": {
-            "file_bytes": MAX_BYTES,
-            "group_files": files.GROUP_FILES,
-            "group_bytes": files.GROUP_BYTES,
-        },
-        "refusal": refusal,
+        "limits": LIMITS,
+        "reusable": last if last and not draft.draft_answers else None,
+        "missing": what_is_missing(draft, given) if is_checked else [],
+        "checked_forms": given if is_checked else (),
+        **_asked(given),
         **shelf(request, draft),
     }
-    return render(request, "imports/draft.html", context, status=422 if form or refusal else 200)
+    return render(request, "imports/draft.html", context)
 
 
-def shelf(request: HtmxHttpRequest, face_import: Import) -> dict[str, Any]:
-    """Return what the import holds, a page of each kind of file."""
-    accepted = face_import.files.filter(state=Image.State.ACCEPTED)
-    rejected = face_import.files.filter(state=Image.State.LEFT_OUT)
-    gallery = Paginator(accepted, GALLERY_PAGE_SIZE).get_page(request.GET.get("page"))
-    viewing.show_gallery(face_import, gallery, lookups.actor(request))
-    return {
-        "gallery": gallery,
-        "rejected": Paginator(rejected, REJECTED_PAGE_SIZE).get_page(request.GET.get("rejected")),
-        "preview": preview(face_import) if face_import.is_draft else None,
-    }
+def questions(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
+    """Show what the basis and the jurisdictions ask for."""
+    context = {"import": draft, "saved": True, **_asked(draft_forms.shown(draft))}
+    return render(request, "imports/_questions.html", context)
 
 
-@require_safe
-def contents(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    return _contents(request, lookups.visible_import(request, import_id))
-
-
-@require_POST
-def remove(request: HtmxHttpRequest, import_id: int, key: UUID) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
-    image = lookups.file_of(draft, key)
-    return _change(request, draft, lambda: files.remove(image, lookups.actor(request)))
-
-
-@require_POST
-def clear_rejected(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
-    return _change(request, draft, lambda: files.clear_rejected(draft, lookups.actor(request)))
+def what_is_missing(draft: Import, given: DraftForms) -> list[str]:
+    """Return a sentence for each thing that is missing before a draft can be signed."""
+    missing = [] if draft.image_count else [NO_IMAGE]
+    if draft.face_list.archived:
+        missing.append(f"The list {draft.face_list} is archived at Persona. Choose another.")
+    if drafts.has_entry_file(draft):
+        missing.append("A CSV with entries waits. Apply or dismiss it.")
+    if not given.are_valid():
+        wrong = len(given.answers.errors) + len(given.entry.errors)
+        return [
+            *missing,
+            "1 answer is missing or wrong. It is marked below."
+            if wrong == 1
+            else WRONG.format(wrong),
+        ]
+    basis, entry = given.answers.instance.lawful_basis, given.entry.entry()
+    counts = attestation.missing_entries(draft, basis, entry)
+    return missing + [MISSING_ENTRIES[name].format(count) for name, count in counts.items()]
 
 
 @require_POST
@@ -85,44 +79,38 @@ def change_list(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     draft = lookups.visible_import(request, import_id)
     form = FaceListForm(request.POST)
     if not form.is_valid():
-        return _refuse(request, draft, "The list was not changed. Choose one of the lists.")
-    chosen = form.cleaned_data["face_list"]
-    change = partial(drafts.change_list, draft, chosen, lookups.actor(request))
-    return _change(request, draft, change, _list)
+        return refuse(request, draft, "The list was not changed. Choose one of the lists.")
+    try:
+        drafts.change_list(draft, form.cleaned_data["face_list"], lookups.actor(request))
+    except drafts.NotADraft:
+        return refuse(request, draft)
+    if not request.htmx:
+        return redirect("import", draft.pk)
+    # Another list has other images already.
+    draft.refresh_from_db()
+    return changed_contents(request, draft, {"list_form": form})
 
 
 @require_POST
 def discard(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     draft = lookups.visible_import(request, import_id)
-    return _change(request, draft, lambda: drafts.discard(draft, lookups.actor(request)))
-
-
-def _contents(request: HtmxHttpRequest, face_import: Import) -> HttpResponse:
-    context = {"import": face_import, **shelf(request, face_import)}
-    return render(request, "imports/_contents.html", context)
-
-
-def _list(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
-    draft.refresh_from_db()
-    form = FaceListForm(initial={"face_list": draft.face_list_id})
-    return render(request, "imports/_list.html", {"import": draft, "list_form": form})
-
-
-def _change(
-    request: HtmxHttpRequest,
-    draft: Import,
-    change: Callable[[], object],
-    fragment: Fragment = _contents,
-) -> HttpResponse:
-    """Change a draft. Answer htmx with the fragment that shows it, a plain form with the page."""
     try:
-        change()
+        drafts.discard(draft, lookups.actor(request))
     except drafts.NotADraft:
-        return _refuse(request, draft, "This import is no longer a draft. Nothing was changed.")
-    return fragment(request, draft) if request.htmx else redirect("import", draft.pk)
+        return refuse(request, draft)
+    return redirect("import", draft.pk)
 
 
-def _refuse(request: HtmxHttpRequest, draft: Import, sentence: str) -> HttpResponse:
-    """Show the whole page again, with what was refused: a fragment would not show it."""
-    messages.error(request, sentence)
-    return HttpResponseClientRefresh() if request.htmx else redirect("import", draft.pk)
+def _asked(given: DraftForms) -> dict[str, Any]:
+    """Return the questions of the basis and the jurisdictions that were chosen."""
+    basis, places = given.answers.chosen
+    names = bases.questions(basis, places) if basis else bases.EVERY_BASIS
+    return {
+        "answers": given.answers,
+        "entry": given.entry,
+        "questions": [given.answers[name] for name in names if name not in bases.CHOICES],
+        "refusals": bases.refusals(basis, places) if basis else [],
+        "cautions": bases.cautions(basis, places) if basis else [],
+        "term": bases.suggested_term(places) if places else None,
+        "statement": statements.in_force(basis) if basis else None,
+    }

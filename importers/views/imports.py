@@ -1,5 +1,8 @@
 """The history, and one page for the whole life of an import."""
 
+from typing import Any
+
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -18,8 +21,11 @@ from importers.forwarding import progress
 from importers.gateway import environments, rate_limit
 from importers.intake import drafts
 from importers.lists import catalog
-from importers.reporting import history
-from importers.views.drafts import draft_page, shelf
+from importers.models import Image, Import
+from importers.reporting import history, outcomes, record
+from importers.vault import viewing
+from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
+from importers.views.drafts import draft_page
 from importers.views.htmx import HtmxHttpRequest
 
 
@@ -78,10 +84,13 @@ def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     face_import = lookups.visible_import(request, import_id)
     if face_import.is_draft:
         return draft_page(request, face_import)
+    signed = getattr(face_import, "attestation", None)
     context = {
         "import": face_import,
         "progress": progress.of_import(face_import, request.GET.get("batches")),
-        **shelf(request, face_import),
+        "attestation": signed,
+        "broken_seal": record.broken_seal(signed) if signed else "",
+        **_files(request, face_import),
     }
     return render(request, "imports/detail.html", context)
 
@@ -97,6 +106,19 @@ def poll(request: HttpRequest, import_id: int) -> HttpResponse:
     context = {"import": face_import, "progress": now, "polled": True}
     answer = HttpResponse if face_import.is_unfinished else HttpResponseStopPolling
     return answer(render_to_string("imports/_progress.html", context, request))
+
+
+def _files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
+    """Return a page of the faces, each with its outcome, and one of the rejected files."""
+    rejected = face_import.files.filter(state=Image.State.LEFT_OUT)
+    images = Paginator(record.images(face_import), GALLERY_PAGE_SIZE)
+    shown = images.get_page(request.GET.get("page"))
+    viewing.show_gallery(face_import, shown, lookups.actor(request))
+    return {
+        "images": shown,
+        "faces": [(image, outcomes.of(image)) for image in shown],
+        "rejected": Paginator(rejected, REJECTED_PAGE_SIZE).get_page(request.GET.get("rejected")),
+    }
 
 
 def _cursor(request: HttpRequest, name: str) -> int | None:

@@ -6,7 +6,7 @@ const SHOW_EVERY_MS = 4000;
 
 /** @param {UploadQueue} queue */
 export function showArriving(queue) {
-  const contents = document.getElementById("contents");
+  const [contents, acts] = ["contents", "acts"].map((id) => document.getElementById(id));
   let [shown, shownAt, hadFocus] = [0, 0, false];
   queue.addEventListener("change", () => {
     const { accepted } = queue.counts;
@@ -16,7 +16,7 @@ export function showArriving(queue) {
     show(contents);
   });
   contents.addEventListener("htmx:beforeSwap", () => {
-    hadFocus = contents.contains(document.activeElement);
+    hadFocus = [contents, acts].some((part) => part.contains(document.activeElement));
   });
   contents.addEventListener("htmx:afterSettle", () => {
     if (hadFocus && document.activeElement === document.body) contents.focus({ preventScroll: true });
@@ -26,7 +26,7 @@ export function showArriving(queue) {
 /* Once the first page is full, its images no longer change, only their number does. */
 function show(contents) {
   const isFull = contents.querySelector(".pages");
-  const number = { target: "#preview", select: "#preview", swap: "outerHTML" };
-  if (isFull) htmx.ajax("GET", contents.getAttribute("hx-get"), number);
+  const numberOnly = { target: contents, swap: "none" };
+  if (isFull) htmx.ajax("GET", contents.getAttribute("hx-get"), numberOnly);
   else htmx.trigger(contents, "refresh");
 }

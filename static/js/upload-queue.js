@@ -1,16 +1,24 @@
 /* The upload queue: sends a few groups of files at a time and retries files that fail for a
-   temporary reason, a few times, or as long as the server says when to try again.
+   temporary reason, a few times, or as long as the server says when to try again. While the server
+   cannot be reached, it pauses.
    It knows neither the page nor the network; the caller provides `send`. */
 
 /** @typedef {{ name: string, file: File | null }} Item - `file` is null if it cannot be read */
 /** @typedef {{ code: string, reason: string, isPassing?: boolean, isFinal?: boolean, waitMs?: number }} Failure */
-/** @typedef {{ kind: "accepted" | "rejected" | "known" } | { failure: Failure }} Outcome */
+/** @typedef {{ kind: "accepted" | "rejected" | "known" | "onList" } | { failure: Failure }} Outcome */
 /** @typedef {{ files: number, bytes: number }} Limits - of a group; a larger file goes alone */
 
 const AT_ONCE = 2;
 const SOON_MS = 1000;
 const RETRY_AFTER_MS = [1000, 3000, 9000];
+const PROBE_EVERY_MS = 2000;
 
+export const UNREACHABLE = {
+  code: "unreachable",
+  reason: "The server cannot be reached.",
+  isPassing: true,
+};
+const STOPPED = { code: "stopped", reason: "You stopped the upload.", isFinal: true };
 export const UNREADABLE = { code: "unreadable", reason: "This file cannot be read on your computer." };
 
 /** Fires `change` whenever its numbers change and `finish` when the queue is empty. */
@@ -21,11 +29,15 @@ export class UploadQueue extends EventTarget {
   #reading = 0;
   #send;
   #limits;
+  #isReachable;
+  /** @type {Promise<void> | null} Settles when the server can be reached again. */
+  #reached = null;
   #groupSize = 1; // grows while answers come soon, so that progress shows on a slow line too
 
   given = 0;
   done = 0;
-  counts = { accepted: 0, rejected: 0, known: 0 };
+  began = { at: 0, done: 0 }; // ms, and how many were done then
+  counts = { accepted: 0, rejected: 0, known: 0, onList: 0 };
   /** @type {{ item: Item, failure: Failure }[]} */
   failed = [];
   /** @type {Failure | null} Why no more files are sent, or null while they are. */
@@ -34,11 +46,17 @@ export class UploadQueue extends EventTarget {
   /**
    * @param {(group: Item[]) => Promise<Outcome[]>} send
    * @param {Limits} limits
+   * @param {() => Promise<boolean>} isReachable
    */
-  constructor(send, limits) {
+  constructor(send, limits, isReachable) {
     super();
     this.#send = send;
     this.#limits = limits;
+    this.#isReachable = isReachable;
+  }
+
+  get isPaused() {
+    return Boolean(this.#reached);
   }
 
   get isBusy() {
@@ -47,11 +65,16 @@ export class UploadQueue extends EventTarget {
 
   /** @param {Item} item */
   add(item) {
+    if (this.done === this.given) this.#begin();
     this.given += 1;
     const failure = item.file ? this.stopped : UNREADABLE;
     if (failure) this.#fail(item, failure);
     else this.#waiting.push(item);
     this.#advance();
+  }
+
+  #begin() {
+    this.began = { at: Date.now(), done: this.done };
   }
 
   /** Stays busy while `work` finds files to add. */
@@ -73,6 +96,12 @@ export class UploadQueue extends EventTarget {
     this.given -= again.length;
     this.done -= again.length;
     for (const { item } of again) if (item.file) this.add(item);
+    this.#advance();
+  }
+
+  /** Sends no more files. Those under way still arrive; `retry` sends the others. */
+  stop() {
+    this.#stop(STOPPED);
     this.#advance();
   }
 
@@ -107,10 +136,22 @@ export class UploadQueue extends EventTarget {
     const again = group.filter((item, number) => !this.#isSettled(item, outcomes[number], waits));
     this.#changed();
     if (!again.length) return;
-    const { waitMs } = outcomes[group.indexOf(again[0])].failure;
-    await new Promise((resume) => setTimeout(resume, waitMs ?? waits[0]));
+    const { code, waitMs } = outcomes[group.indexOf(again[0])].failure;
+    if (code === UNREACHABLE.code) await this.#untilReached();
+    else await pause(waitMs ?? waits[0]);
     if (waitMs) return this.#settle(again, waits);
     for (const item of again) await this.#settle([item], waits.slice(1));
+  }
+
+  #untilReached() {
+    this.#reached ??= (async () => {
+      do await pause(PROBE_EVERY_MS);
+      while (!this.stopped && !(await this.#isReachable()));
+      this.#reached = null;
+      this.#changed();
+    })();
+    this.#changed();
+    return this.#reached;
   }
 
   async #timed(group) {
@@ -148,4 +189,8 @@ export class UploadQueue extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+function pause(ms) {
+  return new Promise((resume) => setTimeout(resume, ms));
 }

@@ -2,12 +2,10 @@
 
 /** @import { Failure, Item, Outcome } from "./upload-queue.js" */
 
-import { UNREADABLE } from "./upload-queue.js";
+import { UNREACHABLE, UNREADABLE } from "./upload-queue.js";
 
 const PASSING = ["incomplete", "not_stored"];
 const FINAL = ["signed_out", "sealed"];
-const UNREACHABLE = { code: "unreachable", reason: "The server cannot be reached.", isPassing: true };
-
 /* When the session ends, the CSRF token of this page expires and the server answers 403. */
 const SIGNED_OUT = {
   code: "signed_out",
@@ -32,6 +30,14 @@ export function uploadBy(form) {
   };
 }
 
+/** Returns true if the server answers at all. */
+export function isReachable() {
+  return fetch("/healthz", { cache: "no-store" }).then(
+    () => true,
+    () => false,
+  );
+}
+
 /* A file over the limit is not sent: its name and size are enough to reject it. */
 function bodyOf(form, group) {
   const body = new FormData();
@@ -52,8 +58,9 @@ function outcomesOf(group, answer, { files = [], code, reason }) {
   return group.map((_, number) => (number in files ? { kind: kindOf(files[number]) } : { failure }));
 }
 
-function kindOf({ state, new: isNew }) {
+function kindOf({ state, code, new: isNew }) {
   if (!isNew) return "known";
+  if (code === "already_sent") return "onList";
   return state === "accepted" ? "accepted" : "rejected";
 }
 

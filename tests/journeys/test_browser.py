@@ -11,10 +11,12 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from importers.audit.actors import Actor
+from importers.consent import bases
+from importers.intake import drafts
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import
-from tests.support.attestations import submit
-from tests.support.browser import attest, drop, open_draft, preview
+from tests.support.attestations import kept, submit
+from tests.support.browser import answer, attest, drop, open_draft, preview, review, sign
 from tests.support.faces import write_faces
 from tests.support.files import incoming, receive_one
 from tests.support.forwarding import forward
@@ -31,19 +33,18 @@ def test_dropped_folder_is_attested_sent_unchanged_and_counted(
 ) -> None:
     draft = open_draft(page, known_list)
     drop(page, corpus)
-    expect(preview(page)).to_contain_text("127 images in 3 batches (50, 49, 28)", timeout=SLOW_MS)
+    expect(preview(page)).to_contain_text("in 3 batches (50, 49, 28)", timeout=SLOW_MS)
     expect(preview(page)).to_contain_text("1 rejected")
     left_out = page.locator(".rejected li")
     expect(left_out).to_contain_text("MANIFEST.txt")
     expect(left_out).to_contain_text("only JPEG and PNG are accepted")
     attest(page)
-    page.get_by_role("button", name="Attest and send").click()
-    expect(page.locator("#progress .state").first).to_have_attribute("data-state", "forwarding")
+    expect(page.locator("#state .state")).to_have_attribute("data-state", "forwarding")
 
     page.evaluate("window.notReloaded = true")
     forward()
 
-    expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "completed")
+    expect(page.locator("#state .state")).to_have_attribute("data-state", "completed")
     expect(page.locator(".counts .successful dd")).to_have_text("127")
     expect(page.locator(".counts .open dd")).to_have_text("0")
     expect(page.locator("#announcement")).to_contain_text("3 of 3 batches finished")
@@ -78,15 +79,15 @@ def test_import_works_without_javascript(
     page.locator("#files").set_input_files(sorted(corpus.iterdir()))
     page.get_by_role("button", name="Upload the chosen files").click()
     expect(page.get_by_text("127 accepted, 1 rejected.")).to_be_visible(timeout=SLOW_MS)
-    expect(preview(page)).to_contain_text("127 images in 3 batches (50, 49, 28)")
-    attest(page)
-    page.get_by_role("button", name="Attest and send").click()
-    expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "forwarding")
+    expect(preview(page)).to_contain_text("in 3 batches (50, 49, 28)")
+    attest(page, "fraud_exemption")
+    expect(page.locator("#state .state")).to_have_attribute("data-state", "forwarding")
     forward()
     page.reload()
-    expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "completed")
+    expect(page.locator("#state .state")).to_have_attribute("data-state", "completed")
     assert sum(len(entry.files) for entry in persona.ledger()) == 127
     assert draft.files.filter(state=Image.State.LEFT_OUT).get().original_name == "MANIFEST.txt"
+    assert draft.attestation.warnings == bases.cautions("fraud_exemption", ["us-tx"])
     context.close()
 
 
@@ -95,23 +96,24 @@ def test_files_and_answers_survive_a_lost_session(
 ) -> None:
     write_faces(tmp_path / "few", 9)
     open_draft(page, known_list)
-    attest(page)
+    answer(page)
     page.context.clear_cookies(name="sessionid")
     drop(page, tmp_path / "few")
-    expect(page.locator(".upload-failed")).to_contain_text("9 uploads failed.")
+    expect(page.locator(".upload-failed")).to_contain_text("9 files not uploaded.")
     expect(page.locator(".upload-failed")).to_contain_text("You are signed out.")
     with page.context.expect_page() as opened:
         page.locator(".upload-failed").get_by_role("link", name="Sign in in a new tab").click()
     sign_in(opened.value)
-    page.get_by_role("button", name="Retry failed uploads").click()
+    page.get_by_role("button", name="Upload them").click()
     expect(preview(page)).to_contain_text("9 images")
 
     page.context.clear_cookies(name="sessionid")
-    page.get_by_role("button", name="Attest and send").click()
-    expect(page.locator("#signed-out")).to_contain_text("your answers are kept")
+    review(page)
+    expect(page.locator("#connection")).to_contain_text("What you typed is kept")
     sign_in(opened.value)
-    page.get_by_role("button", name="Attest and send").click()
-    expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "forwarding")
+    review(page)
+    sign(page)
+    expect(page.locator("#state .state")).to_have_attribute("data-state", "forwarding")
 
 
 def test_list_on_the_page_is_the_list_that_is_signed(
@@ -123,10 +125,11 @@ def test_list_on_the_page_is_the_list_that_is_signed(
     draft = open_draft(page, known_list)
     receive_one(draft, incoming("face.jpg", draw(1)), actor)
     page.reload()
-    attest(page)
+    answer(page)
     page.get_by_label("Face list", exact=True).select_option(label="Another")
     expect(page.locator("#to-list")).to_have_text("Another")
-    page.get_by_role("button", name="Attest and send").click()
+    review(page)
+    sign(page)
     expect(page.get_by_role("heading", name="to Another")).to_be_visible()
     draft.refresh_from_db()
     assert draft.face_list == other
@@ -141,12 +144,12 @@ def test_polling_keeps_focus_and_scroll_and_stops_at_the_end(
     page.on("request", lambda asked: polls.append(asked.url) if "/progress/" in asked.url else None)
     page.set_viewport_size({"width": 1440, "height": 400})
     page.goto(f"/imports/{sent.pk}/")
-    summary = page.get_by_text("Attestation details")
-    summary.focus()
+    record = page.get_by_role("link", name="Open the record")
+    record.focus()
     page.evaluate("window.scrollTo(0, 150)")
     forward()
-    expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "completed")
-    expect(summary).to_be_focused()
+    expect(page.locator("#state .state")).to_have_attribute("data-state", "completed")
+    expect(record).to_be_focused()
     assert page.evaluate("window.scrollY") == 150
     seen = len(polls)
     page.clock.install()
@@ -179,15 +182,20 @@ def test_every_page_is_accessible_and_fits_the_window(
     make_draft: Callable[..., Import],
 ) -> None:
     draft = make_draft(known_list, 3)
+    drafts.save_answers(draft, kept("fraud_exemption"))
     sent = submit(make_draft(known_list, 3, first_seed=10), actor)
     Batch.objects.filter(face_import=sent).update(
         state="failed", problem="refused", problem_detail="Persona answered 422: Record invalid"
     )
     page.set_viewport_size({"width": width, "height": 844})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    face = sent.files.first()
+    assert face
     for path in (
         *("/", "/imports/new/", f"/imports/{draft.pk}/", f"/imports/{sent.pk}/", "/lists/"),
+        f"/imports/{draft.pk}/attest/",
         *("/account/password/", "/account/logout/", "/nowhere/"),
+        *(f"/imports/{sent.pk}/record/", f"/images/{face.key}/record/"),
     ):
         page.goto(path)
         found = Axe().run(page)

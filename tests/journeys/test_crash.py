@@ -34,7 +34,7 @@ def test_import_survives_a_killed_web_server_and_a_killed_worker(
         page.get_by_role("button", name="Sync lists").click()
         page.get_by_role("row", name=list_id).get_by_role("link", name="New import").click()
         page.get_by_role("button", name="Continue to the images").click()
-        expect(page.get_by_role("heading", name="Attestation")).to_be_visible()
+        expect(page.get_by_role("heading", name="Basis and reason")).to_be_visible()
         page.wait_for_load_state()
 
         drop(page, tmp_path / "faces")
@@ -43,12 +43,9 @@ def test_import_survives_a_killed_web_server_and_a_killed_worker(
         stored = "SELECT count(*) FROM importers_image WHERE state = 'accepted'"
         assert 0 < int(str(installed.rows(stored)[0][0])) < IMAGES
         installed.start_web()
-        expect(preview(page)).to_contain_text(
-            "120 images in 3 batches (50, 49, 21)", timeout=60_000
-        )
+        expect(preview(page)).to_contain_text("in 3 batches (50, 49, 21)", timeout=60_000)
 
         attest(page)
-        page.get_by_role("button", name="Attest and send").click()
         expect(page.locator("#progress")).to_be_visible()
         persona.faults.inject("slow", 2, IMPORT, seconds=30)
         worker = installed.start_worker()
@@ -60,7 +57,7 @@ def test_import_survives_a_killed_web_server_and_a_killed_worker(
         answers.set()
         installed.manage("forward", "--drain")
 
-        expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "completed")
+        expect(page.locator("#state .state")).to_have_attribute("data-state", "completed")
         expect(page.locator(".counts .successful dd")).to_have_text(str(IMAGES))
         sent = sorted(file.sha256 for entry in persona.ledger() for file in entry.files)
         assert sent == sorted(hashlib.sha256(face.read_bytes()).hexdigest() for face in faces)

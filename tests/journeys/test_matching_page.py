@@ -71,6 +71,6 @@ def test_person_matches_undoes_and_matches_again(
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("button", name="Undo the decision about batch 2")).to_be_visible()
     forward()
-    expect(page.locator("#progress h2 .state")).to_have_attribute("data-state", "completed")
+    expect(page.locator("#state .state")).to_have_attribute("data-state", "completed")
     assert states_of(sent) == [State.DONE] * 2
     assert every_image_is_there_once(persona, sent)

@@ -188,7 +188,7 @@ class AnySequence(RuleBasedStateMachine):
             assert is_known(batch, own)
             assert has_next_step(batch, now)
         ended = {batch.state for batch in batches} <= {*Batch.FINAL}
-        troubled = any(batch.state in Batch.TROUBLED for batch in batches)
+        troubled = any(batch.needs_a_person for batch in batches)
         assert ended == (batches[0].face_import.state != Import.State.FORWARDING)
         needs_a_person = batches[0].face_import.state == Import.State.NEEDS_ATTENTION
         assert needs_a_person == (ended and troubled)

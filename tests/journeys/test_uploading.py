@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from importers.audit.actors import Actor
 from importers.intake import drafts
-from importers.models import FaceList
+from importers.models import FaceList, Image
 from tests.support.browser import drop, open_draft, preview
 from tests.support.faces import write_faces
 from tests.support.image_processes import every_place_taken
@@ -43,7 +43,7 @@ def test_bad_files_are_rejected_each_with_its_reason(
 
     open_draft(page, known_list)
     drop(page, *(tmp_path / name for name in files))
-    expect(preview(page)).to_contain_text("4 images in 1 batch", timeout=SLOW_MS)
+    expect(preview(page)).to_contain_text("in 1 batch (4)", timeout=SLOW_MS)
 
     reasons = page.locator(".rejected ul").inner_text()
     for sentence in (
@@ -63,7 +63,7 @@ def test_dropping_the_same_folder_again_changes_nothing(
     drop(page, tmp_path / "few")
     expect(preview(page)).to_contain_text("5 images")
     page.reload()
-    expect(preview(page)).to_contain_text("5 images in 1 batch (5)")
+    expect(preview(page)).to_contain_text("in 1 batch (5)")
     drop(page, tmp_path / "few")
     expect(page.locator(".upload-summary")).to_contain_text("5 already in this draft")
     assert draft.files.count() == 5
@@ -80,13 +80,11 @@ def test_files_are_chosen_with_the_keyboard_and_removed(
     chooser.value.set_files([*paths, tmp_path / "note.txt"])
     expect(preview(page)).to_contain_text("3 images")
     page.get_by_role("button", name="Remove face-001.jpg").click()
-    expect(preview(page)).to_contain_text("2 images in 1 batch (2)")
+    expect(preview(page)).to_contain_text("in 1 batch (2)")
     page.get_by_role("button", name="Clear rejected files").click()
     expect(preview(page)).to_contain_text("0 rejected")
-    assert set(draft.files.values_list("original_name", flat=True)) == {
-        "face-000.jpg",
-        "face-002.jpg",
-    }
+    accepted = draft.files.filter(state=Image.State.ACCEPTED)
+    assert set(accepted.values_list("original_name", flat=True)) == {"face-000.jpg", "face-002.jpg"}
 
 
 def test_lost_uploads_are_retried_automatically(
@@ -97,7 +95,7 @@ def test_lost_uploads_are_retried_automatically(
     lost = iter([True, False, True])
     page.route("**/files/", lambda route: route.abort() if next(lost, False) else route.continue_())
     drop(page, tmp_path / "few")
-    expect(preview(page)).to_contain_text("6 images in 1 batch (6)")
+    expect(preview(page)).to_contain_text("in 1 batch (6)")
 
 
 def test_files_travel_in_groups_until_one_of_them_fails(
@@ -165,13 +163,13 @@ def test_images_appear_while_others_still_arrive(
     page.route("**/files/", hold_after_the_first)
     drop(page, tmp_path / "few")
     expect(page.locator(".gallery li")).to_have_count(1)
-    expect(preview(page)).to_contain_text("1 image in 1 batch")
+    expect(preview(page)).to_contain_text("in 1 batch (1)")
     expect(page.locator(".upload-summary")).to_have_text("1 of 9 files, 1 accepted, 0 rejected")
     released.set()
     for route in held:
         route.continue_()
     expect(page.locator(".gallery li")).to_have_count(9)
-    expect(preview(page)).to_contain_text("9 images in 1 batch (9)")
+    expect(preview(page)).to_contain_text("in 1 batch (9)")
 
 
 def test_uploads_wait_while_the_server_is_busy(
@@ -181,7 +179,7 @@ def test_uploads_wait_while_the_server_is_busy(
     open_draft(page, known_list)
     with every_place_taken(), page.expect_response(lambda answer: answer.status == 503):
         drop(page, tmp_path / "few")
-    expect(preview(page)).to_contain_text("5 images in 1 batch (5)")
+    expect(preview(page)).to_contain_text("in 1 batch (5)")
     expect(page.locator(".upload-summary")).to_have_text("5 of 5 files, 5 accepted, 0 rejected")
 
 
@@ -196,21 +194,21 @@ def test_failed_uploads_are_named_and_retried_on_request(
     lost = page.locator(".upload-failed")
     for _ in range(30):
         page.clock.run_for(1000)
-    expect(lost).to_contain_text("2 uploads failed. Accepted images are saved.")
+    expect(lost).to_contain_text("2 files not uploaded. Accepted images are saved.")
     expect(lost).to_contain_text("few/face-000.jpg: The server cannot be reached.")
     page.unroute("**/files/")
-    lost.get_by_role("button", name="Retry failed uploads").click()
-    expect(preview(page)).to_contain_text("2 images in 1 batch (2)")
+    lost.get_by_role("button", name="Upload them").click()
+    expect(preview(page)).to_contain_text("in 1 batch (2)")
     expect(lost).to_be_hidden()
 
 
-def test_draft_cannot_be_sent_while_files_arrive(
+def test_draft_cannot_be_reviewed_while_files_arrive(
     page: Page, known_list: FaceList, tmp_path: Path
 ) -> None:
     write_faces(tmp_path / "few", 2)
     open_draft(page, known_list)
-    send = page.get_by_role("button", name="Attest and send")
-    expect(send).to_be_disabled()
+    review = page.get_by_role("button", name="Review and sign").first
+    expect(review).to_be_enabled()
     held: list[Route] = []
     released = threading.Event()
 
@@ -222,13 +220,13 @@ def test_draft_cannot_be_sent_while_files_arrive(
 
     page.route("**/files/", hold)
     drop(page, tmp_path / "few")
-    expect(page.locator("#send-hint")).to_have_text("Wait until the upload has finished.")
-    expect(send).to_be_disabled()
+    expect(page.locator("#review-hint")).to_have_text("Wait until the upload has finished.")
+    expect(review).to_be_disabled()
     released.set()
     for route in held:
         route.continue_()
     expect(preview(page)).to_contain_text("2 images")
-    expect(send).to_be_enabled()
+    expect(review).to_be_enabled()
 
 
 def test_draft_discarded_during_an_upload_leaves_no_file(

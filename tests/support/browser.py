@@ -1,14 +1,25 @@
 """A headless Chromium, and a person's steps on the page of a draft."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
 
+from importers.forms.consent import AttestationForm
+from importers.forms.entries import DefaultEntryForm
 from importers.models import FaceList, Import
+from importers.models.consent import Jurisdiction
+from tests.support.attestations import typed
+from tests.support.people import PASSWORD
 
+LABELS = {
+    name: str(field.label)
+    for form in (AttestationForm(), DefaultEntryForm())
+    for name, field in form.fields.items()
+}
 SWITCHES = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -28,7 +39,7 @@ def open_draft(page: Page, face_list: FaceList) -> Import:
     page.goto("/imports/new/")
     page.get_by_label("Face list").select_option(label=str(face_list))
     page.get_by_role("button", name="Continue to the images").click()
-    expect(page.get_by_role("heading", name="Attestation")).to_be_visible()
+    expect(page.get_by_role("heading", name="Basis and reason")).to_be_visible()
     page.wait_for_load_state()  # its scripts are modules, which run last
     return Import.objects.latest("pk")
 
@@ -49,14 +60,58 @@ def preview(page: Page) -> Locator:
     return page.locator("#preview")
 
 
-def attest(page: Page) -> None:
-    page.get_by_label("Lawful basis").select_option("consent")
-    page.get_by_label("Source of the images").select_option("own_capture")
-    page.get_by_label("Illinois (BIPA)").check()
-    page.get_by_label("Specific purpose").fill("To recognise confirmed fraudsters, three years.")
-    page.get_by_label("Consent given on or from").fill("2026-01-05")
-    page.get_by_label("Notice version").fill("4.2")
-    page.get_by_label("Evidence location").fill("FR-2026-014")
-    page.get_by_label("Every person shown is an adult").check()
+def answer(page: Page, basis: str = "consent") -> None:
+    """Fill in the third step of a draft."""
+    form, answers = page.locator("#answers"), typed(basis)
+    _choose_basis(form, answers.pop("lawful_basis"), answers.pop("jurisdictions"))
+    form.get_by_label(LABELS["adults_only"]).check()
+    for name in answers.keys() & LABELS.keys() - {"adults_only"}:
+        field = form.get_by_label(LABELS[name])
+        if field.evaluate("field => field instanceof HTMLSelectElement"):
+            field.select_option(answers[name])
+        else:
+            field.fill(answers[name])
+
+
+def sign(page: Page) -> None:
+    """Sign on the review page: confirm each warning, attest, and send."""
+    expect(page.get_by_role("heading", name="Review and sign")).to_be_visible()
+    warnings = page.get_by_role("group", name="Warnings to confirm")
+    for box in warnings.get_by_role("checkbox").all():
+        box.check()
     page.get_by_label("I attest to the statement above").check()
     page.get_by_label("Your full name").fill("Maya Okafor")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Attest and send").click()
+
+
+def review(page: Page) -> None:
+    """Go on from a draft to its review."""
+    page.get_by_role("button", name="Review and sign").first.click()
+
+
+def attest(page: Page, basis: str = "consent") -> None:
+    """Go from the page of a draft to that of the signed import."""
+    answer(page, basis)
+    review(page)
+    sign(page)
+
+
+def _choose_basis(form: Locator, basis: str, jurisdictions: list[str]) -> None:
+    """Choose what decides about the other questions, and wait until they are asked."""
+    places = [form.get_by_label(Jurisdiction(one).label, exact=True) for one in jurisdictions]
+    save = form.get_by_role("button", name="Save the answers")
+    has_script = save.is_hidden()
+    acts: list[Callable[[], object]] = [place.check for place in places]
+    acts.insert(0, partial(form.get_by_label(LABELS["lawful_basis"]).select_option, basis))
+    for act in acts:
+        with form.page.expect_response(_is_questions) if has_script else nullcontext():
+            act()
+    if not has_script:
+        save.click()
+    expect(form.get_by_role("heading", name="Statement, version")).to_be_visible()
+    expect(form.get_by_text("Suggested:")).to_be_visible()
+
+
+def _is_questions(answer: Response) -> bool:
+    return answer.request.headers.get("hx-target") == "questions"

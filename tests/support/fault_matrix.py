@@ -3,6 +3,7 @@
 The invariants read plain SQL, so that they can be checked from outside a killed product too.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +27,14 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 OWNER = "the test's worker"
 HOUR = timedelta(hours=1)
 IMAGES = """
-    SELECT sha256, batch.face_import_id, manifest_sha256, importer_id, problem, problem_detail
-    FROM importers_image image JOIN importers_batch batch ON batch.id = batch_id
-    LEFT JOIN importers_attestation a ON a.face_import_id = batch.face_import_id
+    SELECT sha256, importer_id, problem, problem_detail
+    FROM importers_image JOIN importers_batch batch ON batch.id = batch_id
+"""
+ENTRIES = """
+    SELECT batch.face_import_id, manifest_sha256, sha256, subject_reference, case_reference,
+        listing_reason, note
+    FROM importers_image JOIN importers_batch batch ON batch.id = batch_id
+    JOIN importers_attestation signed ON signed.face_import_id = batch.face_import_id
 """
 BATCHES = """
     SELECT batch.state, face_import.state, batch.problem, problem_detail, persona_status,
@@ -94,7 +100,7 @@ def _each_image_arrived_once_or_has_a_problem(rows: Query, wire: Wire) -> None:
             arrived[file.sha256].append((entry.importer_id, entry.idempotency_key))
     images = rows(IMAGES)
     assert arrived.keys() <= {sha256 for sha256, *_ in images}
-    for sha256, _, _, importer_id, problem, sentence in images:
+    for sha256, importer_id, problem, sentence in images:
         assert len(arrived[sha256]) <= 1, "an image was imported twice"
         if arrived[sha256]:
             assert importer_id in ("", arrived[sha256][0][0])
@@ -112,14 +118,15 @@ def _each_key_was_sent_with_one_content(wire: Wire) -> None:
 
 
 def _all_sent_images_are_attested(rows: Query, wire: Wire) -> None:
-    manifests = defaultdict(list)
-    for sha256, face_import, attested, *_ in rows(IMAGES):
-        manifests[face_import, attested].append(sha256)
+    manifests: defaultdict[Any, dict[str, str]] = defaultdict(dict)
+    for face_import, attested, sha256, *entry, note in rows(ENTRIES):
+        line = "\t".join((sha256, sha256, *entry, hashlib.sha256(note.encode()).hexdigest()))
+        manifests[face_import, attested][sha256] = line
     signed = {
         sha256
-        for (_, attested), hashes in manifests.items()
-        if manifest.digest(sorted(hashes)) == attested
-        for sha256 in hashes
+        for (_, attested), lines in manifests.items()
+        if manifest.digest(sorted(lines.values())) == attested
+        for sha256 in lines
     }
     assert {sha256 for sent in wire.sent for sha256 in sent.hashes} <= signed
 

@@ -1,4 +1,4 @@
-"""The page of a submitted import: its notices and its record."""
+"""The notices on the page of a submitted import."""
 
 import re
 from datetime import timedelta
@@ -6,17 +6,16 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
-from django.urls import reverse
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
 from importers.forwarding.claims import Leases
 from importers.local_persona import LocalPersona
-from importers.models import Attestation, Batch, FaceList, Gateway, Image, Import, Worker
+from importers.models import Batch, FaceList, Gateway, Import, Worker
 from importers.worker import jobs
-from tests.support.attestations import ANSWERS, submit
+from tests.support.attestations import submit
 from tests.support.makers import MakeDraft
-from tests.support.pages import codes, page_of, states, words
+from tests.support.pages import codes, page_of, words
 
 pytestmark = pytest.mark.django_db
 
@@ -138,59 +137,3 @@ class TestNotices:
         FaceList.objects.update(problem=evil, name=evil)
         Batch.objects.update(problem="refused", problem_detail=evil, persona_status=evil)
         assert "<img src=x" not in page_of(signed_in, submitted)
-
-
-class TestRecord:
-    def test_attestation_is_shown_in_full(self, signed_in: Client, submitted: Import) -> None:
-        record = Attestation.objects.get()
-        text = words(page_of(signed_in, submitted))
-        for shown in (
-            "Maya Okafor", "officer", "192.0.2.7", "for exactly 3 images",
-            "explicit consent", "Illinois (BIPA)", ANSWERS.purpose, "5 Jan 2026 to 31 Mar 2026",
-            ANSWERS.notice_version, "Sent to us by the subjects themselves",
-            ANSWERS.evidence_reference, record.manifest_sha256, record.seal, "password",
-            f"{record.signed_at:%H:%M:%S}", *record.statement_text.split("\n\n")[:1],
-        ):  # fmt: skip
-            assert shown in text
-        for line in record.statement_text.splitlines():
-            assert line in text
-
-    def test_signed_answers_are_shown_escaped(
-        self, signed_in: Client, make_draft: MakeDraft, known_list: FaceList, actor: Actor
-    ) -> None:
-        evil = "<script>alert('x')</script>"
-        typed = {"purpose": evil, "notice_version": evil, "evidence_reference": evil}
-        answers = ANSWERS.__class__(**(vars(ANSWERS) | typed | {"typed_name": evil}))
-        html = page_of(signed_in, submit(make_draft(known_list, 1), actor, answers))
-        assert "<script>alert" not in html
-        assert html.count("&lt;script&gt;alert(&#x27;x&#x27;)") == 4
-
-    def test_images_of_a_signed_import_cannot_be_removed(
-        self, signed_in: Client, submitted: Import
-    ) -> None:
-        html = page_of(signed_in, submitted)
-        for image in submitted.files.all():
-            assert reverse("thumbnail", args=[image.key]) in html
-        assert "/remove/" not in html
-        assert 'name="manifest_sha256"' not in html
-
-    def test_discarded_draft_keeps_its_page(
-        self, signed_in: Client, make_draft: MakeDraft, face_list: FaceList
-    ) -> None:
-        draft = make_draft(face_list, 2)
-        signed_in.post(reverse("import_discard", args=[draft.pk]))
-        html = page_of(signed_in, draft)
-        assert states(html) == ["canceled"]
-        assert "face-0.jpg" in html
-        assert "/thumbnail/" not in html
-        assert "Attestation" not in words(html)
-
-    def test_destroyed_image_is_named_but_not_loaded(
-        self, signed_in: Client, submitted: Import
-    ) -> None:
-        image = submitted.files.first()
-        assert image is not None
-        Image.objects.filter(pk=image.pk).update(destroyed_at=Now(), storage_key="")
-        html = page_of(signed_in, submitted)
-        assert image.original_name in html
-        assert str(image.key) not in html

@@ -1,5 +1,6 @@
 """The number of database queries of a page does not grow with its rows."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,24 +9,28 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from importers.audit.actors import Actor
 from importers.models import Batch, FaceList, Image, Import
+from importers.vault import viewing
+from tests.support.attestations import kept, submit
 from tests.support.image_rows import add_mixed_rows
-from tests.support.makers import MakeImports
+from tests.support.makers import MakeDraft, MakeImports
 
 pytestmark = pytest.mark.django_db
 
 
-def count_queries(client: Client, path: str) -> int:
-    client.get(path)
+def count_queries(client: Client, path: str, posted: dict[str, str] | None = None) -> int:
+    ask: Any = partial(client.post, path, posted) if posted else partial(client.get, path)
+    ask()
     with CaptureQueriesContext(database) as queries:
-        response: Any = client.get(path)
+        response = ask()
         if response.streaming:
             b"".join(response.streaming_content)
     assert response.status_code == 200
     return len(queries)
 
 
-@pytest.mark.parametrize("path", ["/", "/imports.csv", "/?q=jpg", "/?state=draft&before=999999"])
+@pytest.mark.parametrize("path", ["/", "/imports.csv", "/?state=draft&before=999999"])
 def test_history_queries_do_not_grow_with_imports(
     path: str, signed_in: Client, make_imports: MakeImports
 ) -> None:
@@ -54,7 +59,49 @@ def test_import_page_queries_do_not_grow_with_images(
     add_mixed_rows(small, 10)
     add_mixed_rows(large, 500)
     few = count_queries(signed_in, f"/imports/{small.pk}/")
-    assert count_queries(signed_in, f"/imports/{large.pk}/") == few <= 16
+    assert count_queries(signed_in, f"/imports/{large.pk}/") == few <= 21
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["", "record/", "record/?all=yes", "attestation.json", "manifest.txt", "images.csv"],
+)
+def test_record_queries_do_not_grow_with_images(
+    page: str, signed_in: Client, make_draft: MakeDraft, face_list: FaceList, actor: Actor
+) -> None:
+    another = FaceList.objects.create(environment="local", persona_id="lst_another")
+    small, large = make_draft(face_list, 0), make_draft(another, 0)
+    add_mixed_rows(small, 10)
+    add_mixed_rows(large, 900)
+    submit(small, actor)
+    submit(large, actor)
+    few = count_queries(signed_in, f"/imports/{small.pk}/{page}")
+    assert count_queries(signed_in, f"/imports/{large.pk}/{page}") == few <= 18
+
+
+def test_image_record_queries_do_not_grow_with_images_or_views(
+    signed_in: Client, make_draft: MakeDraft, face_list: FaceList, actor: Actor
+) -> None:
+    draft = make_draft(face_list, 1)
+    face = draft.files.get()
+    few = count_queries(signed_in, f"/images/{face.key}/record/")
+    add_mixed_rows(draft, 500)
+    for number in range(50):
+        person = User.objects.create_user(f"person {number}")
+        other = Actor.of_user(person, address="192.0.2.7", sign_in_method="password")
+        viewing.show_gallery(draft, [face], other)
+        viewing.show_thumbnail(face, other)
+    assert count_queries(signed_in, f"/images/{face.key}/record/") == few <= 12
+
+
+def test_review_queries_do_not_grow_with_images(
+    signed_in: Client, make_imports: MakeImports
+) -> None:
+    small, large = make_imports(2, draft_answers=kept())
+    add_mixed_rows(small, 10)
+    add_mixed_rows(large, 500)
+    few = count_queries(signed_in, f"/imports/{small.pk}/attest/")
+    assert count_queries(signed_in, f"/imports/{large.pk}/attest/") == few <= 28
 
 
 def test_contents_queries_do_not_grow_with_images(
@@ -64,7 +111,7 @@ def test_contents_queries_do_not_grow_with_images(
     add_mixed_rows(small, 10)
     add_mixed_rows(large, 500)
     few = count_queries(signed_in, f"/imports/{small.pk}/contents/")
-    assert count_queries(signed_in, f"/imports/{large.pk}/contents/") == few <= 12
+    assert count_queries(signed_in, f"/imports/{large.pk}/contents/") == few <= 17
 
 
 def test_lists_page_queries_do_not_grow_with_lists(
@@ -76,3 +123,17 @@ def test_lists_page_queries_do_not_grow_with_lists(
         FaceList(environment="local", persona_id=f"lst_{n}", name=f"{n}") for n in range(200)
     )
     assert count_queries(signed_in, "/lists/") == few <= 8
+
+
+@pytest.mark.parametrize("text", ["row", "C-1"])
+def test_search_queries_do_not_grow_with_what_is_found(
+    text: str, signed_in: Client, make_imports: MakeImports
+) -> None:
+    for row in make_imports(2):
+        add_mixed_rows(row, 2)
+    Image.objects.update(case_reference="C-1")
+    few = count_queries(signed_in, "/search/", {"text": text})
+    for row in make_imports(20):
+        add_mixed_rows(row, 20)
+    Image.objects.update(case_reference="C-1")
+    assert count_queries(signed_in, "/search/", {"text": text}) == few <= 24

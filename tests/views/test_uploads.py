@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils.html import escape
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
@@ -241,7 +242,7 @@ class TestForm:
     ) -> None:
         files = [(f"face-{seed}.jpg", draw(seed, size=(200, 200))) for seed in range(128)]
         response = upload_by_form(signed_in, empty_draft, *files)
-        assert "128 images in 3 batches (50, 49, 29)" in words_of(response)
+        assert "in 3 batches (50, 49, 29)" in words_of(response)
         assert set(stored_files(media)) == keys_of(*empty_draft.files.all())
         assert empty_draft.files.count() == 128
 
@@ -306,7 +307,7 @@ def test_odd_file_name_is_kept_and_shown_safely(
     assert upload(signed_in, empty_draft, name, data).status_code == 200
     assert Image.objects.get().original_name == name
     html = page_of(signed_in, empty_draft)
-    assert file_name(name) in words(html)
+    assert escape(file_name(name)) in html
     if re.search("[<>\"'&]", name):
         assert name not in html
     assert not set("\u202e\u200b\ufeff") & set(html)
