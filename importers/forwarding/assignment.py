@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 from importers.audit.actions import Action
-from importers.models import AuditEvent, Image, Import
+from importers.models import Attestation, AuditEvent, Image, Import
 
 FIELDS = (
     *("key", "sha256", "original_name", "byte_size", "format", "width", "height"),
@@ -28,7 +28,11 @@ def digest(sealed: Import) -> str:
 
 def find_breaks() -> Iterator[str]:
     """Yield a sentence for each import whose images are not those that the trail recorded."""
-    sent = AuditEvent.objects.filter(action=Action.IMPORT_SENT).order_by("pk")
-    for import_id, details in sent.values_list("object_id", "details").iterator():
-        if digest(Import(pk=int(import_id))) != details.get("assignment_sha256"):
+    for import_id in Attestation.objects.order_by("pk").values_list("pk", flat=True).iterator():
+        records = AuditEvent.objects.filter(
+            object_type="import", object_id=str(import_id), action=Action.IMPORT_SENT
+        )
+        # By the database: edited details may be of any type.
+        recorded = records.values_list("details__assignment_sha256", flat=True).last()
+        if recorded != digest(Import(pk=import_id)):
             yield f"Import {import_id}: An image's row or its batch was changed after signing."

@@ -5,6 +5,7 @@
 import { renewToken } from "./session.js";
 
 const RETRY_AFTER_MS = 2000;
+const MOST_FORBIDDEN = 3;
 const RETRYING = "Connection lost. Retrying.";
 const NOT_SAVED = "Connection lost. Your change may not have been saved. Try again.";
 const NOT_DONE = "This could not be done. Reload the page and try again.";
@@ -12,8 +13,8 @@ const SIGNED_OUT = "You are signed out. What you typed is kept on this page. ";
 const UNREACHABLE = "The server cannot be reached. What you typed is kept on this page. Try again.";
 
 const region = document.getElementById("connection");
-/** @type {WeakSet<Element>} Elements whose request was sent again after signing in. */
-const renewed = new WeakSet();
+/** @type {WeakMap<Element, number>} How often in a row an element was forbidden. */
+const forbidden = new WeakMap();
 
 /* Screen readers announce every write, even of the same text, so unchanged text is not written. */
 function say(text) {
@@ -52,13 +53,20 @@ function failed(event, textOfChange) {
   if (elt instanceof HTMLFormElement) elt.reset();
 }
 
+/* A refusal that new tokens do not end is about the right to do this. */
+function isTokenExpired(element, status) {
+  if (status !== 403) return false;
+  const times = (forbidden.get(element) ?? 0) + 1;
+  forbidden.set(element, times);
+  return times < MOST_FORBIDDEN;
+}
+
 /* The token of this page is that of the ended session, so a new one is fetched first. */
 async function waitForSignIn(element) {
   if (!(await canSend())) {
     await new Promise((resume) => setTimeout(resume, RETRY_AFTER_MS));
     return waitForSignIn(element);
   }
-  renewed.add(element);
   retry(element, 0);
 }
 
@@ -68,14 +76,14 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
 document.addEventListener("htmx:responseError", (event) => failed(event, NOT_DONE));
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const { elt, xhr } = event.detail;
-  const leaves = xhr.getResponseHeader("HX-Redirect");
-  // A refusal that a new token does not end is about the right to do this.
-  if (leaves || ![401, 403].includes(xhr.status) || renewed.has(elt)) return;
-  event.preventDefault();
-  waitForSignIn(elt);
+  const isSignedOut = xhr.status === 401 && !xhr.getResponseHeader("HX-Redirect");
+  if (isSignedOut || isTokenExpired(elt, xhr.status)) {
+    event.preventDefault();
+    waitForSignIn(elt);
+  }
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!event.detail.successful) return;
-  renewed.delete(event.detail.elt);
+  forbidden.delete(event.detail.elt);
   say("");
 });
