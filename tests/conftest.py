@@ -24,7 +24,7 @@ from tests.support.browser import chromium
 from tests.support.files import incoming, receive_one
 from tests.support.forwarding import Clock
 from tests.support.makers import AddFile, MakeDraft, MakeImports
-from tests.support.people import PASSWORD, sign_in
+from tests.support.people import PASSWORD
 from tests.support.pictures import draw
 from tests.support.postgresql import postgresql_url
 from tests.support.trail import write_five_rows
@@ -196,14 +196,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(live_server: LiveServer, officer: User, browser: Browser) -> Iterator[Page]:
+def page(live_server: LiveServer, signed_in: Client, browser: Browser) -> Iterator[Page]:
     """A page of a signed-in person; the test fails on any error of a script or the CSP."""
     browser_errors: list[str] = []
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
+    session = signed_in.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
     page = context.new_page()
     page.on("pageerror", lambda error: browser_errors.append(str(error)))
     page.on("console", lambda message: _record_error(message, browser_errors))
-    sign_in(page)
     yield page
     context.close()
     assert browser_errors == []

@@ -24,12 +24,6 @@ def file_name(name: str) -> str:
 
 
 @register.filter
-def base_name(name: str) -> str:
-    """Return a file name without the folders before it."""
-    return name.rpartition("/")[2] or name
-
-
-@register.filter
 def person(user: User) -> str:
     return people.display_name(user)
 

@@ -24,7 +24,7 @@ from tests.support.files import incoming, receive_one, remove_one
 from tests.support.pictures import draw
 from tests.support.trail import block_the_next_row
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
+pytestmark = pytest.mark.django_db
 Change = Callable[[Import, Actor], object]
 NO_CASE = Entry(listing_reason="suspected_fraud")
 EVERY_FIELD = [

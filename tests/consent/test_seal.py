@@ -15,7 +15,7 @@ from importers.models.consent import LawfulBasis
 from tests.support.attestations import ANSWERS, ENTRY, sign
 from tests.support.makers import MakeDraft
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
+pytestmark = pytest.mark.django_db
 GOLDEN_SEAL = "4d864b1df434e08cda6f833fd742d49a01b31f00b78a44dbd751dc0681dc3aa5"
 OTHER_IMAGES = "The import's images or entries are not those that were attested."
 OTHER_LIST = "The import goes to a list other than the one that was attested."

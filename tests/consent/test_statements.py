@@ -14,7 +14,7 @@ from importers.consent import statements
 from importers.models import Statement
 from importers.models.consent import LawfulBasis
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
+pytestmark = pytest.mark.django_db
 OTHER_BASES = [basis for basis in LawfulBasis if basis != "consent"]
 # The only sentences in which another wording mentions consent.
 DENIALS = ("This listing does not rely on the person's consent.", "exempt that use from consent")

@@ -68,6 +68,12 @@ def test_filter_keeps_the_focus_while_typing(page: Page, draft: Import) -> None:
     assert "face" not in page.url
 
 
+def test_keyboard_gets_past_the_images_in_one_step(page: Page, draft: Import) -> None:
+    page.get_by_role("link", name="Skip the images").press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Lawful basis")).to_be_focused()
+
+
 def test_faces_are_reviewed_with_the_keyboard(page: Page, draft: Import) -> None:
     box = page.locator("#lightbox")
     page.locator("a[data-face]").nth(1).focus()

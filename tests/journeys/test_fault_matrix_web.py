@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,11 @@ def wait_for_file_on_disk(session: int, folder: Path, size: int) -> None:
 
 def _open_files(session: int, folder: Path) -> Iterator[os.stat_result]:
     for process in Path("/proc").glob("[0-9]*"):
-        if os.getsid(int(process.name)) == session:
-            for descriptor in (process / "fd").iterdir():
-                if str(descriptor.readlink()).startswith(f"{folder}/"):
-                    yield descriptor.stat()
+        with suppress(ProcessLookupError, FileNotFoundError):  # one that just ended
+            if os.getsid(int(process.name)) == session:
+                for descriptor in (process / "fd").iterdir():
+                    if str(descriptor.readlink()).startswith(f"{folder}/"):
+                        yield descriptor.stat()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Only Linux shows open files")

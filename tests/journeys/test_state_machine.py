@@ -45,8 +45,8 @@ from tests.support.attestations import submit
 
 State = Batch.State
 SOAK = "SOAK" in os.environ
-EXAMPLES, STEPS = (500, 40) if SOAK else (45, 14)
-EXAMPLES_ON_POSTGRESQL = 20  # only the SQL differs there, and each rule runs in a few sequences
+EXAMPLES, STEPS = (500, 40) if SOAK else (25, 14)
+EXAMPLES_ON_POSTGRESQL = 10  # only the SQL differs there, and each rule runs in a few sequences
 LONGEST_WAIT, LONGEST_HOLD = timedelta(minutes=5, seconds=1), timedelta(minutes=10, seconds=1)
 ENDED = (State.DONE, State.ERRORED, State.CANCELED)
 AGE = "UPDATE importers SET created_at = created_at - ?1, due_at = due_at - ?1"

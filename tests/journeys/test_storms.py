@@ -29,7 +29,7 @@ from tests.support.storms import (
 
 SOAK = "SOAK" in os.environ
 # A storm strikes three requests in ten; an outage is as long as thirty of its first waits.
-IMAGES, OUTAGE_SECONDS, MIXED_SHARE = 160 if SOAK else 20, 18, 0.3
+IMAGES, OUTAGE_SECONDS, MIXED_SHARE = 160 if SOAK else 10, 18, 0.3
 SENT_FIRST = 12  # three batches
 IMAGES_PER_BATCH, SENT_BEFORE_AN_OUTAGE, IN_FLIGHT = 5, 2, 2
 SEEDS = range(1, 31) if SOAK else range(1, 2)

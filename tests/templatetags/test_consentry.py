@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 
-from importers.templatetags.consentry import base_name, file_name, in_words, person
+from importers.templatetags.consentry import file_name, in_words, person
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,3 @@ def test_request_sizes_are_described_in_words(sizes: list[int], shown: str) -> N
 def test_person_is_shown_by_full_name_or_username() -> None:
     assert person(User(username="mo", first_name="Maya", last_name="Okafor")) == "Maya Okafor"
     assert person(User(username="mo")) == "mo"
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [("folder/jane.jpg", "jane.jpg"), ("jane.jpg", "jane.jpg"), ("folder/", "folder/")],
-)
-def test_base_name_is_without_folders(name: str, shown: str) -> None:
-    assert base_name(name) == shown
