@@ -27,7 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SLOW_MS = 60_000
 
 
-@pytest.mark.on_both_databases
 def test_dropped_folder_is_attested_sent_unchanged_and_counted(
     page: Page, known_list: FaceList, persona: LocalPersona, corpus: Path
 ) -> None:

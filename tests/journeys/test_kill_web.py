@@ -22,7 +22,7 @@ from tests.support.product import Product, product
 from tests.support.site import Person
 
 NO_PERSONA = "http://127.0.0.1:9/api/v1"
-KILLS = 60 if "SOAK" in os.environ else 4
+KILLS = 60 if "SOAK" in os.environ else 2
 GROUP, CLIENTS, LONGEST_LIFE_SECONDS, PATIENCE_SECONDS = 12, 3, 0.3, 20
 SWEEP = """
 from importers.models import Import
