@@ -17,7 +17,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet, TextChoices
 from importers.models import Batch, Image, Import
 from importers.models.imports import NAME_BEGINNING, NAME_BEGINNING_LENGTH
 
-MOST = 50  # rows of each group
+MOST = 25  # rows of each group: rendering takes longer than finding them
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # With an extension, it is the file name that Persona shows.
 KEY = re.compile(r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:\.[A-Za-z]{3,4})?")
