@@ -169,6 +169,13 @@ class TestChanges:
         assert "The list was not changed. Choose one of the lists." in words_of(response)
         assert Import.objects.get(pk=draft.pk).face_list == draft.face_list
 
+    def test_draft_on_a_list_archived_meanwhile_cannot_be_signed(
+        self, signed_in: Client, draft: Import
+    ) -> None:
+        FaceList.objects.update(archived=True)
+        text = words(page_of(signed_in, draft, "?check=yes"))
+        assert "The list Confirmed fraud is archived at Persona. Choose another." in text
+
     def test_refused_list_reloads_the_page_of_a_script(
         self, signed_in: Client, draft: Import
     ) -> None:

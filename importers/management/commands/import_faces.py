@@ -210,9 +210,10 @@ def _apply_entries(draft: Import, rows: list[dict[str, Any]], actor: Actor) -> N
     known = {name for row in rejected for name in (row.original_name, row.base_name)}
     unknown = [row["file"] for row in found.unused if row["file"] not in known] if found else []
     if unknown:
+        others = " and others" if unknown[1:] else ""
         raise _refusal(
-            f"The CSV names {len(unknown)} files that are not among the images, such as "
-            f"{unknown[0]!a}. Nothing was sent. Import {draft.pk} is kept as a draft."
+            f"The CSV has entries for {unknown[0]!a}{others}, not among the images. "
+            f"Nothing was sent. Import {draft.pk} is kept as a draft."
         )
     entries.apply_file(draft, actor)
 
