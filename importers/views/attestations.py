@@ -122,6 +122,7 @@ def _review(
     context: dict[str, Any] = {
         "import": draft,
         "form": form,
+        "checked_forms": [form],
         "shown": shown,
         "answers": record.facts(answers),
         "entries": record.entries(draft, given.entry.entry()),

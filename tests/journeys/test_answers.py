@@ -116,3 +116,16 @@ def test_answers_typed_while_signed_out_are_saved_after_signing_in(
     expect(page.locator("#connection")).to_be_empty()
     draft.refresh_from_db()
     assert draft.draft_answers["purpose"] == ["To recognise"]
+
+
+def test_what_is_missing_has_the_focus_and_leads_to_the_answer(page: Page, draft: Import) -> None:
+    open_page(page, draft)
+    answer(page)
+    page.get_by_label("Notice version").fill("")
+    page.get_by_role("button", name="Review and sign").first.click()
+    errors = page.locator("#errors")
+    expect(errors).to_be_focused()
+    expect(errors).to_contain_text("1 answer is missing or wrong.")
+    errors.get_by_role("link", name="Notice version").press("Enter")
+    page.keyboard.type("4.2")
+    expect(page.get_by_label("Notice version")).to_have_value("4.2")

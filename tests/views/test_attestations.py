@@ -217,7 +217,7 @@ class TestRefusedSignature:
         text = words_of(response)
         assert response.status_code == 422
         assert sentence in text
-        assert "Nothing was sent. Correct what is marked below." in text
+        assert "Nothing was sent. Correct this first:" in text
         assert set(response.context["form"].errors) == {field}
         assert PASSWORD not in response.content.decode()
         assert is_untouched(draft)
