@@ -15,12 +15,35 @@ export function guardReview(queue) {
     if (await canSend()) leave(form, submitter);
   });
   keepTyped(form);
+  followSaving(form);
   document.addEventListener("htmx:afterSettle", () => {
     const list = document.querySelector("#list select");
     document.getElementById("to-list").textContent = list.selectedOptions[0].textContent;
     draw(queue);
   });
   draw(queue);
+}
+
+/* Says whether the last edit is saved, and saves it if the page is left before that. */
+function followSaving(form) {
+  let [edits, sent, saved] = [0, 0, 0];
+  const draw = () => {
+    if (edits !== saved) document.getElementById("saved").textContent = "Saving…";
+  };
+  form.addEventListener("input", () => {
+    edits += 1;
+    draw();
+  });
+  form.addEventListener("htmx:beforeRequest", () => {
+    sent = edits;
+  });
+  form.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful) saved = sent;
+  });
+  form.addEventListener("htmx:afterSettle", draw);
+  window.addEventListener("pagehide", () => {
+    if (edits !== saved) navigator.sendBeacon(form.action, new FormData(form));
+  });
 }
 
 /* New questions arrive with the answers as they were when the server was asked for them. */

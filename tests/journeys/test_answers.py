@@ -1,6 +1,7 @@
 """The answers of a draft are saved as they are typed, in a real headless Chromium."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from importers.models import FaceList, Import
 from tests.support.browser import answer
 from tests.support.people import sign_in
 
+PATIENCE_SECONDS = 10
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -129,3 +131,17 @@ def test_what_is_missing_has_the_focus_and_leads_to_the_answer(page: Page, draft
     errors.get_by_role("link", name="Notice version").press("Enter")
     page.keyboard.type("4.2")
     expect(page.get_by_label("Notice version")).to_have_value("4.2")
+
+
+def test_last_answer_is_saved_if_the_page_is_left_at_once(page: Page, draft: Import) -> None:
+    open_page(page, draft)
+    page.clock.install()  # so that nothing is saved while typing
+    page.get_by_label("Specific purpose").fill("To recognise people.")
+    expect(page.locator("#saved")).to_have_text("Saving…")
+    page.goto("/")
+    # Its own request is in no event of the browser, so the row is watched.
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while draft.draft_answers.get("purpose") != ["To recognise people."]:
+        assert time.monotonic() < deadline
+        page.wait_for_load_state()
+        draft.refresh_from_db()
