@@ -12,6 +12,11 @@ WORDS: dict[str, str] = {
     Action.IMPORT_DRAFTED: "Created the draft",
     Action.IMPORT_LIST_CHANGED: "Changed the list",
     Action.IMAGES_RECEIVED: "Uploaded images",
+    Action.IMPORT_COPIED: "Copied images from another import",
+    Action.IMAGES_REMOVED: "Removed images",
+    Action.IMAGES_RESTORED: "Restored images",
+    Action.IMAGES_INCLUDED: "Included images that the list had",
+    Action.ENTRIES_CHANGED: "Changed entries",
     Action.REJECTED_CLEARED: "Cleared rejected files",
     Action.GALLERY_VIEWED: "Viewed images",
     Action.IMPORT_ATTESTED: "Signed",
@@ -35,7 +40,7 @@ class Act(NamedTuple):
 
 
 def of_import(face_import: Import) -> list[Act]:
-    """Return the acts in the order of their beginning."""
+    """Return the acts in the order in which they began."""
     events = AuditEvent.objects.filter(object_type="import", object_id=str(face_import.pk))
     grouped = events.order_by().values_list("action", "actor_name")
     counted = grouped.annotate(first=Min("at"), last=Max("at"), times=Count("pk"), start=Min("pk"))

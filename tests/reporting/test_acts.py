@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
+from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.intake import drafts
 from importers.models import FaceList, Image, Import
@@ -114,3 +115,9 @@ def test_trail_is_read_by_its_index(shared: Import) -> None:
     assert len(found) == 4
     for plan in found:
         assert "INDEX audit_object (object_type=? AND object_id=?)" in plan
+
+
+def test_every_act_on_a_signed_import_has_words() -> None:
+    of_imports = ("import.", "images.", "entries.", "left_out.", "gallery.", "record.")
+    recorded = {action for action in Action if action.startswith(of_imports)}
+    assert recorded - {Action.IMPORT_DISCARDED} == set(acts.WORDS)
