@@ -13,7 +13,7 @@ from importers.forms.entries import EntryForm
 from importers.models import ListingReason
 
 COLUMNS = {
-    "file": "Name of the image, with or without its folder",
+    "file": "Name of the image, with or without its folders",
     "subject_reference": "Your opaque ID of the person",
     "case_reference": "Your case number",
     "reason": f"One of: {', '.join(one.value for one in ListingReason)}",
@@ -29,7 +29,7 @@ DELIMITERS = ",;\t|"
 REASONS = {
     name.casefold(): code for code, label in ListingReason.choices if code for name in (code, label)
 }
-# A spreadsheet would calculate these. Numbers with a sign are none.
+# A spreadsheet would calculate these. A number with a sign is not one.
 FORMULA = re.compile(r"[=@]|[+\-][^\d\s]")
 
 

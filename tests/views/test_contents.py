@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from importers.audit.actors import Actor
+from importers.forms.entry_file import COLUMNS
 from importers.models import AuditEvent, EntryFile, FaceList, Image, Import
 from tests.support.attestations import submit
 from tests.support.files import incoming, receive_one
@@ -211,6 +212,13 @@ class TestEntryFile:
         path = reverse("entries_upload", args=[draft.pk])
         response = signed_in.post(path, follow=True)
         assert "Choose a CSV file." in words(response.content.decode())
+
+    def test_columns_are_explained_beside_the_template(
+        self, signed_in: Client, draft: Import
+    ) -> None:
+        text = words(page_of(signed_in, draft))
+        for name, explanation in COLUMNS.items():
+            assert f"{name} {explanation}" in text
 
     def test_template_can_be_downloaded(self, signed_in: Client) -> None:
         response = signed_in.get(reverse("entries_template"))
