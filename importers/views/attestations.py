@@ -22,7 +22,7 @@ from importers.models import Import
 from importers.reporting import record
 from importers.views.contents import shelf
 from importers.views.drafts import questions, what_is_missing
-from importers.views.htmx import HtmxHttpRequest, refuse
+from importers.views.htmx import HtmxHttpRequest, changes_draft
 
 CHANGED = {
     "account_id": "You are signed in with another account now than when this page was shown.",
@@ -34,30 +34,23 @@ CHANGED = {
 
 
 @require_POST
-def save(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+@changes_draft
+def save(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Keep the answers of a draft as they are typed."""
-    draft = lookups.visible_import(request, import_id)
-    try:
-        drafts.save_answers(draft, draft_forms.as_typed(request.POST))
-        if "review" in request.POST:
-            drafts.reassess(draft)
-            return redirect("import_attest", import_id)
-    except drafts.NotADraft:
-        return refuse(request, draft)
-    return questions(request, draft) if request.htmx else redirect("import", import_id)
+    drafts.save_answers(draft, draft_forms.as_typed(request.POST))
+    if "review" in request.POST:
+        drafts.reassess(draft)
+        return redirect("import_attest", draft.pk)
+    return questions(request, draft) if request.htmx else redirect("import", draft.pk)
 
 
 @require_POST
-def reuse(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+@changes_draft
+def reuse(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Take over the answers of the person's last attestation."""
-    draft = lookups.visible_import(request, import_id)
-    last = lookups.last_attestation(request)
-    try:
-        if last:
-            drafts.save_answers(draft, draft_forms.reused(last))
-    except drafts.NotADraft:
-        return refuse(request, draft)
-    return redirect(f"{reverse('import', args=[import_id])}#answers-head")
+    if last := lookups.last_attestation(request):
+        drafts.save_answers(draft, draft_forms.reused(last))
+    return redirect(f"{reverse('import', args=[draft.pk])}#answers-head")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -78,7 +71,7 @@ def attest(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
         request.POST or None,
         person=person,
         to_confirm=bases.warnings(given.answers.instance, date.today()),
-        costs={mode: _cost(draft, mode) for mode in Import.Mode},
+        costs=_costs(draft),
         is_password=partial(sign_in.is_password, request),
     )
     if request.method == "POST" and form.is_valid():
@@ -133,8 +126,17 @@ def _review(
     return render(request, "imports/review.html", context, status=422 if form.errors else 200)
 
 
-def _cost(draft: Import, mode: Import.Mode) -> str:
-    requests = len(submission.preview(draft, mode).requests)
+def _costs(draft: Import) -> dict[str, str]:
+    """Return for each mode the requests that it takes, and the shortest time for them."""
+    in_bulk = submission.preview(draft)
+    requests = {
+        Import.Mode.BULK: len(in_bulk.requests),
+        Import.Mode.ONE_BY_ONE: in_bulk.images,
+    }
+    return {mode: _cost(draft, count) for mode, count in requests.items()}
+
+
+def _cost(draft: Import, requests: int) -> str:
     shortest = estimate.at_best(draft.face_list.environment, requests)
     return f"{requests:,} request{'' if requests == 1 else 's'}, {shortest}"
 

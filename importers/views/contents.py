@@ -1,6 +1,5 @@
 """What a draft holds, a page at a time, and what a person does with its images."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -13,10 +12,10 @@ from django_htmx.http import HttpResponseClientRefresh
 from importers.access import lookups
 from importers.forms.entries import EntryForm, IncludeForm, count_personal
 from importers.forwarding.submission import preview
-from importers.intake import aside, drafts, entries, files, known
+from importers.intake import aside, entries, files, known
 from importers.models import Image, Import
 from importers.vault import viewing
-from importers.views.htmx import HtmxHttpRequest, refuse
+from importers.views.htmx import HtmxHttpRequest, changes_draft
 
 GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE, ASIDE_SHOWN = 48, 20, 24
 LONGEST_FILTER = 200
@@ -50,59 +49,57 @@ def contents(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
 
 
 @require_POST
-def remove(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
+@changes_draft
+def remove(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     chosen = _chosen(request, draft)
     keys = list(chosen.filter(state=Image.State.ACCEPTED).values_list("key", flat=True))
-    removed = {"removed_now": ",".join(map(str, keys)), "count": len(keys)}
-    return _change(
-        request, draft, lambda: aside.remove(draft, chosen, lookups.actor(request)), removed
-    )
+    aside.remove(draft, chosen, lookups.actor(request))
+    return _changed(request, draft, removed_now=",".join(map(str, keys)), count=len(keys))
 
 
 @require_POST
-def restore(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
-    chosen = _chosen(request, draft)
-    return _change(request, draft, lambda: aside.restore(draft, chosen, lookups.actor(request)))
+@changes_draft
+def restore(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
+    aside.restore(draft, _chosen(request, draft), lookups.actor(request))
+    return _changed(request, draft)
 
 
 @require_POST
-def include(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+@changes_draft
+def include(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Send images again that the list has already."""
-    draft = lookups.visible_import(request, import_id)
-    form = IncludeForm(request.POST)
+    form, chosen = IncludeForm(request.POST), _chosen(request, draft)
     if not form.is_valid():
         return changed_contents(request, draft, {"include_form": form})
-    because, actor = form.cleaned_data["because"], lookups.actor(request)
-    chosen = _chosen(request, draft)
     if not chosen:
         return changed_contents(request, draft, {"include_form": form, "nothing_chosen": True})
-    return _change(request, draft, lambda: aside.include(draft, chosen, because, actor))
+    aside.include(draft, chosen, form.cleaned_data["because"], lookups.actor(request))
+    return _changed(request, draft)
 
 
 @require_POST
-def describe(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
+@changes_draft
+def describe(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Set the entry of the selected images."""
-    draft = lookups.visible_import(request, import_id)
-    form = EntryForm(request.POST, prefix="own")
-    chosen = _chosen(request, draft)
+    form, chosen = EntryForm(request.POST, prefix="own"), _chosen(request, draft)
     if not form.is_valid() or not chosen:
         return changed_contents(request, draft, {"own_entry": form, "nothing_chosen": not chosen})
-    entry, actor = form.entry(), lookups.actor(request)
-    described = {"described": chosen.count()}
-    return _change(request, draft, lambda: entries.describe(draft, chosen, entry, actor), described)
+    described = chosen.count()
+    entries.describe(draft, chosen, form.entry(), lookups.actor(request))
+    return _changed(request, draft, described=described)
 
 
 @require_POST
-def clear_rejected(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
-    return _change(request, draft, lambda: files.clear_rejected(draft, lookups.actor(request)))
+@changes_draft
+def clear_rejected(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
+    files.clear_rejected(draft, lookups.actor(request))
+    return _changed(request, draft)
 
 
 def _workspace(draft: Import) -> dict[str, Any]:
     removed = draft.files.filter(reason=Image.REMOVED).order_by("sort_name", "pk")
     sent_before = draft.files.filter(reason=Image.ALREADY_SENT).order_by("sort_name", "pk")
+    kept = entries.matching(draft)
     return {
         "preview": preview(draft),
         "removed": removed[:ASIDE_SHOWN],
@@ -111,8 +108,8 @@ def _workspace(draft: Import) -> dict[str, Any]:
         "sent_before_count": sent_before.count(),
         "include_form": IncludeForm(),
         "own_entry": EntryForm(prefix="own"),
-        "matching": entries.matching(draft),
-        "personal_count": count_personal(entries.subject_references(draft)),
+        "matching": kept,
+        "personal_count": count_personal(entries.subject_references(draft, kept)),
     }
 
 
@@ -133,20 +130,10 @@ def _chosen(request: HtmxHttpRequest, draft: Import) -> QuerySet[Image]:
     return lookups.files_of(draft, request.POST.getlist("image"))
 
 
-def _change(
-    request: HtmxHttpRequest,
-    draft: Import,
-    change: Callable[[], int],
-    context: dict[str, Any] | None = None,
-) -> HttpResponse:
-    """Change a draft. Answer htmx with the fragment that shows it, a plain form with the page."""
-    try:
-        change()
-    except drafts.NotADraft:
-        return refuse(request, draft)
+def _changed(request: HtmxHttpRequest, draft: Import, **context: Any) -> HttpResponse:
+    """Answer htmx with the fragment that shows the draft, a plain form with the page."""
     if not request.htmx:
         return redirect("import", draft.pk)
-    draft.refresh_from_db()
     return changed_contents(request, draft, context)
 
 

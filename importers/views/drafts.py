@@ -9,16 +9,18 @@ from django.views.decorators.http import require_POST
 from importers.access import lookups
 from importers.consent import attestation, bases, statements
 from importers.forms import drafts as draft_forms
+from importers.forms import entry_file
 from importers.forms.drafts import DraftForms
 from importers.forms.lists import FaceListForm
 from importers.imaging.inspection import MAX_BYTES
 from importers.intake import drafts, files
 from importers.models import Import
 from importers.views.contents import changed_contents, shelf
-from importers.views.htmx import HtmxHttpRequest, refuse
+from importers.views.htmx import HtmxHttpRequest, changes_draft, refuse
 
 NO_IMAGE = "Add at least one image."
-WRONG = "{} answers are missing or wrong. They are marked below."
+ONE_WRONG = "1 answer is missing or wrong. It is marked below."
+MANY_WRONG = "{} answers are missing or wrong. They are marked below."
 MISSING_ENTRIES = {
     "listing_reason": "{} of the images have no reason for listing. Choose one for all of them.",
     "case_reference": "{} of the images have no case reference. Enter one for all of them.",
@@ -34,12 +36,12 @@ def draft_page(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Show a draft; with `check` in the address, also what is missing before it can be signed."""
     is_checked = "check" in request.GET
     given = draft_forms.checked(draft) if is_checked else draft_forms.shown(draft)
-    last = lookups.last_attestation(request)
     context = {
         "import": draft,
         "list_form": FaceListForm(initial={"face_list": draft.face_list_id}),
         "limits": LIMITS,
-        "reusable": last if last and not draft.draft_answers else None,
+        "entry_columns": entry_file.COLUMNS,
+        "reusable": None if draft.draft_answers else lookups.last_attestation(request),
         "missing": what_is_missing(draft, given) if is_checked else [],
         "checked_forms": given if is_checked else (),
         **_asked(given),
@@ -60,44 +62,32 @@ def what_is_missing(draft: Import, given: DraftForms) -> list[str]:
     if draft.face_list.archived:
         missing.append(f"The list {draft.face_list} is archived at Persona. Choose another.")
     if drafts.has_entry_file(draft):
-        missing.append("A CSV with entries waits. Apply or dismiss it.")
+        missing.append("A CSV with entries is waiting. Apply or dismiss it.")
     if not given.are_valid():
         wrong = len(given.answers.errors) + len(given.entry.errors)
-        return [
-            *missing,
-            "1 answer is missing or wrong. It is marked below."
-            if wrong == 1
-            else WRONG.format(wrong),
-        ]
+        return [*missing, ONE_WRONG if wrong == 1 else MANY_WRONG.format(wrong)]
     basis, entry = given.answers.instance.lawful_basis, given.entry.entry()
     counts = attestation.missing_entries(draft, basis, entry)
     return missing + [MISSING_ENTRIES[name].format(count) for name, count in counts.items()]
 
 
 @require_POST
-def change_list(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
+@changes_draft
+def change_list(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     form = FaceListForm(request.POST)
     if not form.is_valid():
         return refuse(request, draft, "The list was not changed. Choose one of the lists.")
-    try:
-        drafts.change_list(draft, form.cleaned_data["face_list"], lookups.actor(request))
-    except drafts.NotADraft:
-        return refuse(request, draft)
+    drafts.change_list(draft, form.cleaned_data["face_list"], lookups.actor(request))
     if not request.htmx:
         return redirect("import", draft.pk)
     # Another list has other images already.
-    draft.refresh_from_db()
     return changed_contents(request, draft, {"list_form": form})
 
 
 @require_POST
-def discard(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
-    try:
-        drafts.discard(draft, lookups.actor(request))
-    except drafts.NotADraft:
-        return refuse(request, draft)
+@changes_draft
+def discard(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
+    drafts.discard(draft, lookups.actor(request))
     return redirect("import", draft.pk)
 
 

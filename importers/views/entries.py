@@ -8,10 +8,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from importers.access import lookups
 from importers.forms import entry_file
-from importers.intake import drafts, entries
+from importers.intake import entries
 from importers.intake.upload_handler import all_arrived
+from importers.models import Import
 from importers.views.contents import changed_contents
-from importers.views.htmx import HtmxHttpRequest, refuse
+from importers.views.htmx import HtmxHttpRequest, changes_draft
 
 NO_FILE = "Choose a CSV file."
 NOT_ARRIVED = "The CSV did not arrive whole. Try again."
@@ -27,46 +28,37 @@ def template(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def upload(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
+@changes_draft
+def upload(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     given = request.FILES.get("entries")
     try:
         if not given:
             raise ValidationError(NO_FILE if all_arrived(request) else NOT_ARRIVED)
         entries.keep_file(draft, entry_file.parse(given.read()))
-    except drafts.NotADraft:
-        return refuse(request, draft)
     except ValidationError as wrong:
-        return _answer(request, import_id, wrong.messages)
-    return _answer(request, import_id)
+        return _answer(request, draft, wrong.messages)
+    return _answer(request, draft)
 
 
 @require_POST
-def apply(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
-    try:
-        entries.apply_file(draft, lookups.actor(request))
-    except drafts.NotADraft:
-        return refuse(request, draft)
-    return _answer(request, import_id)
+@changes_draft
+def apply(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
+    entries.apply_file(draft, lookups.actor(request))
+    return _answer(request, draft)
 
 
 @require_POST
-def dismiss(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
-    draft = lookups.visible_import(request, import_id)
-    try:
-        entries.dismiss_file(draft)
-    except drafts.NotADraft:
-        return refuse(request, draft)
-    return _answer(request, import_id)
+@changes_draft
+def dismiss(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
+    entries.dismiss_file(draft)
+    return _answer(request, draft)
 
 
 def _answer(
-    request: HtmxHttpRequest, import_id: int, problems: list[str] | None = None
+    request: HtmxHttpRequest, draft: Import, problems: list[str] | None = None
 ) -> HttpResponse:
     if request.htmx:
-        draft = lookups.visible_import(request, import_id)
         return changed_contents(request, draft, {"entry_problems": problems})
     for problem in problems or []:
         messages.error(request, problem)
-    return redirect("import", import_id)
+    return redirect("import", draft.pk)
