@@ -14,17 +14,17 @@ from importers.vault import sweeping
 
 @dataclass(frozen=True)
 class Preview:
-    """The images, bytes and images per request that would be sent now, and how long that takes."""
+    """The images, bytes and images per request that would be sent now, in bulk."""
 
     images: int
     bytes: int
     requests: list[int]
 
 
-def preview(draft: Import, mode: Import.Mode = Import.Mode.BULK) -> Preview:
+def preview(draft: Import) -> Preview:
     accepted = draft.files.filter(state=Image.State.ACCEPTED).order_by("pk")
     byte_sizes = list(accepted.values_list("byte_size", flat=True))
-    return Preview(len(byte_sizes), sum(byte_sizes), batching.sizes(byte_sizes, mode))
+    return Preview(len(byte_sizes), sum(byte_sizes), batching.sizes(byte_sizes))
 
 
 def submit(draft: Import, signature: Signature, actor: Actor) -> None:

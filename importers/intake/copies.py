@@ -1,7 +1,5 @@
 """Copying images that did not reach their list into a new draft."""
 
-from collections.abc import Iterator
-
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
@@ -31,7 +29,7 @@ def copy_lost(face_import: Import, actor: Actor) -> Import:
         raise NothingToCopy
     draft = drafts.open_draft(face_import.face_list, actor)
     try:
-        for group in _groups(images):
+        for group in files.in_groups(images, lambda image: image.byte_size):
             copies = [_copied(image, draft) for image in group]
             keeping.put(copies)
             with drafts.locked(draft):
@@ -39,16 +37,10 @@ def copy_lost(face_import: Import, actor: Actor) -> Import:
         with drafts.locked(draft):
             details = {"copied_from": face_import.pk, "images": len(images)}
             trail.append(actor, Action.IMPORT_COPIED, draft, **details)
-    except BaseException:
+    except BaseException:  # the end of the web process too: a part would look like the whole
         drafts.discard(draft, actor)
         raise
     return draft
-
-
-def _groups(images: list[Image]) -> Iterator[list[Image]]:
-    """Cut them into groups that are small enough to be held in memory."""
-    for start in range(0, len(images), files.GROUP_FILES):
-        yield images[start : start + files.GROUP_FILES]
 
 
 def _copied(image: Image, draft: Import) -> Picture:

@@ -29,6 +29,11 @@ class Matching:
     unused: list[dict[str, Any]]
     without_row: list[str]
 
+    @property
+    def subject_references(self) -> list[str]:
+        unused = [row["subject_reference"] for row in self.unused]
+        return [*(entry.subject_reference for entry in self.entries.values()), *unused]
+
 
 def describe(draft: Import, images: QuerySet[Image], entry: Entry, actor: Actor) -> int:
     """Set the fields that the entry has, and leave the others. Return for how many images.
@@ -75,12 +80,11 @@ def matching(draft: Import) -> Matching | None:
     return Matching(entries, unused, without_row)
 
 
-def subject_references(draft: Import) -> list[str]:
-    """Return those of the images and of the kept file."""
+def subject_references(draft: Import, kept: Matching | None) -> list[str]:
+    """Return those of the images and of the rows that are not applied yet."""
     accepted = draft.files.filter(state=Image.State.ACCEPTED).exclude(subject_reference="")
-    kept = EntryFile.objects.filter(face_import=draft).first()
-    of_file = [row["subject_reference"] for row in kept.rows] if kept else []
-    return [*accepted.values_list("subject_reference", flat=True), *of_file]
+    waiting = kept.subject_references if kept else []
+    return [*accepted.values_list("subject_reference", flat=True), *waiting]
 
 
 def apply_file(draft: Import, actor: Actor) -> int:

@@ -49,15 +49,21 @@ class Received:
 
 
 def groups(incoming: Iterable[IncomingFile]) -> Iterator[list[IncomingFile]]:
-    """Cut files into groups to receive, each small enough to be held in memory."""
-    group: list[IncomingFile] = []
+    """Cut files into groups to receive."""
+    # A file over the limit is never read.
+    return in_groups(incoming, lambda file: file.size if file.size <= MAX_BYTES else 0)
+
+
+def in_groups[Item](items: Iterable[Item], bytes_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Cut items into groups, each small enough to be held in memory."""
+    group: list[Item] = []
     held = 0
-    for file in incoming:
-        size = file.size if file.size <= MAX_BYTES else 0  # a larger one is never read
+    for item in items:
+        size = bytes_of(item)
         if group and (len(group) == GROUP_FILES or held + size > GROUP_BYTES):
             yield group
             group, held = [], 0
-        group.append(file)
+        group.append(item)
         held += size
     if group:
         yield group
@@ -149,7 +155,7 @@ def _record(draft: Import, images: list[Image], actor: Actor) -> list[Received]:
 def _unless_known(image: Image, twins: dict[str, Image], sent: dict[str, int]) -> Image:
     """Return the row of a file: its own, that of the same file, or its rejection as a duplicate.
 
-    An image that was sent to the list before is set known.
+    An image that was sent to the list before is set aside.
     """
     if image.state == Image.State.LEFT_OUT:
         return image

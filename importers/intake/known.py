@@ -38,7 +38,7 @@ def with_import(draft: Import, images: QuerySet[Image]) -> list[Image]:
 def _sent(draft: Import) -> QuerySet[Image]:
     return Image.objects.filter(
         state=Image.State.ACCEPTED, face_import__face_list=draft.face_list_id, batch__isnull=False
-    ).exclude(Batch.IMAGE_LOST)
+    ).exclude(Batch.is_lost_where("batch__"))
 
 
 def explain(import_number: int) -> str:

@@ -76,7 +76,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def lost(self) -> Self:
         """Ended, and their images are certainly not on the list."""
-        return self.filter(self.model.LOST)
+        return self.filter(self.model.is_lost_where())
 
     def requeue(self) -> int:
         """Queue them again under a new key. Only for batches that are certainly not at Persona."""

@@ -45,13 +45,6 @@ class Batch(models.Model):
     OPEN = (*WAITING, State.SENDING, State.IMPORTING)
     FINAL = (State.DONE, State.ERRORED, State.FAILED, State.CANCELED)
     CANCELABLE = (State.QUEUED, State.FAILED)
-    # Their images are certainly not on the list. `IMAGE_LOST` says the same of an image.
-    LOST = Q(state__in=(State.CANCELED, State.ERRORED)) | Q(
-        state=State.FAILED, may_have_arrived=False
-    )
-    IMAGE_LOST = Q(batch__state__in=(State.CANCELED, State.ERRORED)) | Q(
-        batch__state=State.FAILED, batch__may_have_arrived=False
-    )
     LEVELS = {
         State.SENDING: Level.INFO,
         State.UNKNOWN: Level.WARNING,
@@ -159,6 +152,13 @@ class Batch(models.Model):
     @property
     def needs_a_person(self) -> bool:
         return self.state == self.State.FAILED or self.can_be_acknowledged
+
+    @classmethod
+    def is_lost_where(cls, prefix: str = "") -> Q:
+        """Return `is_lost` as a condition. `prefix` leads to the batch."""
+        state = f"{prefix}state"
+        failed = Q(**{state: cls.State.FAILED, f"{prefix}may_have_arrived": False})
+        return failed | Q(**{f"{state}__in": (cls.State.CANCELED, cls.State.ERRORED)})
 
     @property
     def is_lost(self) -> bool:
