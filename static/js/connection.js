@@ -1,6 +1,6 @@
 /* Reports a failed htmx request on any page until a request succeeds. Polls and refreshes are
    retried. A failed change is reverted in its form, so the form shows what the server has. If the
-   session has ended, the page stays as it is, and goes on once the person has signed in again. */
+   session has ended, the page stays as it is, and continues once the person has signed in again. */
 
 import { renewToken } from "./session.js";
 
@@ -30,7 +30,7 @@ function saySignedOut() {
 
 /** Returns true if someone is signed in; else says why nothing can be sent. */
 export async function canSend() {
-  const problem = await renewToken(location.pathname).then(
+  const problem = await renewToken().then(
     (isSignedIn) => (isSignedIn ? null : saySignedOut),
     () => () => say(UNREACHABLE),
   );
@@ -39,7 +39,7 @@ export async function canSend() {
   return !problem;
 }
 
-/* Elements that listen for `refresh` or `retry` get it; a poll comes by itself. */
+/* Elements that listen for `refresh` or `retry` get it; a poll repeats anyway. */
 function retry(element, afterMs) {
   const name = /\b(refresh|retry)\b/.exec(element.getAttribute("hx-trigger"))?.[0];
   if (name) setTimeout(() => htmx.trigger(element, name), afterMs);

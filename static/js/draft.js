@@ -24,7 +24,7 @@ function uploadEntries(file) {
 }
 
 showUploads(form, queue, async () => {
-  if (queue.stopped && !(await renewToken(form.dataset.page).catch(() => false))) return;
+  if (queue.stopped && !(await renewToken().catch(() => false))) return;
   queue.retry();
 });
 guardReview(queue);

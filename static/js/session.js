@@ -1,11 +1,8 @@
 /* Renews the CSRF token of a page that is still open after signing in again. */
 
-/**
- * Returns true if someone is signed in; this page's forms then have the token of that session.
- * @param {string} page - the address of this page
- */
-export async function renewToken(page) {
-  const answer = await fetch(page);
+/** Returns true if someone is signed in; this page's forms then have the token of that session. */
+export async function renewToken() {
+  const answer = await fetch(location.pathname);
   if (answer.redirected) return false;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const token = fresh.querySelector("[name=csrfmiddlewaretoken]").value;

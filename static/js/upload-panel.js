@@ -58,7 +58,7 @@ export function showUploads(form, queue, retry) {
 }
 
 function stateOf({ isPaused, isBusy, stopped }) {
-  if (isPaused) return "Connection lost. The upload resumes by itself";
+  if (isPaused) return "Connection lost. The upload resumes automatically";
   if (isBusy) return "Uploading";
   return stopped ? "Stopped" : "Finished";
 }

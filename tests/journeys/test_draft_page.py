@@ -107,7 +107,7 @@ def test_upload_pauses_while_the_server_is_away_and_resumes(
     page.route("**/healthz", lambda route: route.abort())
     drop(page, tmp_path / "few")
     state = page.locator("label[for=uploaded]")
-    expect(state).to_have_text("Connection lost. The upload resumes by itself")
+    expect(state).to_have_text("Connection lost. The upload resumes automatically")
     tried = len(sent)
     page.clock.run_for(60_000)
     assert len(sent) == tried, "nothing is sent while the server is away"

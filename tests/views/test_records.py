@@ -208,7 +208,7 @@ class TestImage:
         other = Actor.of_user(auditor, address="192.0.2.9", sign_in_method="password")
         viewing.show(image, other)
         text = words_of(image_record(signed_in, image))
-        assert "auditor 192.0.2.9 Opened by itself" in text
+        assert "auditor 192.0.2.9 Opened alone" in text
 
     def test_record_links_to_that_of_its_import(self, signed_in: Client, image: Image) -> None:
         html = image_record(signed_in, image).content.decode()
