@@ -52,9 +52,9 @@ def included(draft: Import) -> list[tuple[str, int]]:
 
 
 def images(face_import: Import) -> QuerySet[Image]:
-    """Return the accepted images, each with its batch."""
+    """Return the accepted images in the order of their names, each with its batch."""
     accepted = face_import.files.filter(state=Image.State.ACCEPTED)
-    return accepted.select_related("batch").order_by("pk")
+    return accepted.select_related("batch").order_by("sort_name", "pk")
 
 
 def broken_seal(attestation: Attestation) -> str:

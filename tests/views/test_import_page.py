@@ -10,9 +10,11 @@ from django.urls import reverse
 from importers.audit.actors import Actor
 from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import
 from tests.support.attestations import submit
+from tests.support.files import incoming, receive_one
 from tests.support.image_rows import add_rows
 from tests.support.makers import MakeDraft
 from tests.support.pages import page_of, states, words
+from tests.support.pictures import draw
 
 pytestmark = pytest.mark.django_db
 State = Batch.State
@@ -192,3 +194,13 @@ class TestImages:
         html = page_of(signed_in, submitted, "?rejected=2")
         assert "row-024.jpg It is damaged." in words(html)
         assert "21–25 of 25" in words(html)
+
+
+def test_images_are_in_the_order_of_their_names_not_of_their_arrival(
+    signed_in: Client, empty_draft: Import, actor: Actor
+) -> None:
+    for number in (10, 9, 1):
+        receive_one(empty_draft, incoming(f"2026/img {number}.jpg", draw(number)), actor)
+    sent = submit(empty_draft, actor)
+    names = [image.base_name for image in shown_images(signed_in, sent)]
+    assert names == ["img 1.jpg", "img 9.jpg", "img 10.jpg"]
