@@ -41,7 +41,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # without its own site
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -67,7 +67,8 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "importers.middleware.SignInRequired",  # these two before CSRF, which reads the body
+    "importers.middleware.SignInRequired",  # these three before CSRF, which reads the body
+    "importers.middleware.RightsRequired",
     "importers.middleware.UploadsOfTheSignedIn",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -137,7 +138,8 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # without JavaScript the form sends all fil
 STRANGER_BODY_MAX_BYTES = 16_384  # the sign-in form needs less than 1 KB
 
 # Sign-in (django-allauth). Administrators create the accounts; there is no sign-up.
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_USER_MODEL = "importers.Person"
+AUTHENTICATION_BACKENDS = ["importers.access.sign_in.PersonBackend"]
 ACCOUNT_ADAPTER = "importers.access.sign_in.ClosedAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
@@ -150,6 +152,8 @@ ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 # A container's health check or a load balancer asks the web server itself, over plain HTTP.
 PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
+# The rows as they are stored, to read only, for administrators who look into a trouble.
+TABLES_PAGE = env.boolean("TABLES_PAGE", False)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "imports"
 AUTH_PASSWORD_VALIDATORS = [

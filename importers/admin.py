@@ -1,16 +1,42 @@
-"""Administration: people. History can be read, never edited."""
+"""Django's admin, if a setting turns it on: the rows as they are stored, to read only."""
 
-from allauth.account.models import EmailAddress
+from collections.abc import Iterable
+
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import URLPattern, URLResolver
 
-from importers.models import Attestation, AuditEvent, Batch, Exchange, FaceList, Import, Statement
+from importers.access import rights
+from importers.models import Batch, Exchange, FaceList, Gateway, Right, Worker
 
-admin.site.site_header = admin.site.site_title = "Consentry administration"
-admin.site.unregister(EmailAddress)
+# These pages would go round the sign-in, and the record of passwords that people change.
+NOT_OFFERED = {"login", "logout", "password_change", "password_change_done"}
+
+
+class ReadOnlySite(admin.AdminSite):
+    """The tables of the operation. What the product's own pages show to some only is not here."""
+
+    site_header = site_title = "Consentry tables"
+    site_url = "/"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return rights.may(request, Right.MANAGE_PEOPLE)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        urls = [url for url in super().get_urls() if getattr(url, "name", "") not in NOT_OFFERED]
+        _open(urls)
+        return urls
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    show_full_result_count = False  # counting millions of rows is slower than the page
+    actions = None
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return rights.may(request, Right.MANAGE_PEOPLE)
+
+    has_module_permission = has_view_permission
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -21,18 +47,18 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-@admin.register(AuditEvent)
-class AuditEventAdmin(ReadOnly):
-    list_display = ("pk", "at", "actor_name", "action", "object_type", "object_id", "address")
-    list_filter = ("action",)
-    show_full_result_count = False  # counting millions of rows is slower than the page
-    list_select_related = False
-
-
-@admin.register(Exchange)
 class ExchangeAdmin(ReadOnly):
     list_display = ("began_at", "ended_at", "method", "path", "status", "request_id", "error_title")
-    show_full_result_count = False
 
 
-admin.site.register([FaceList, Import, Batch, Attestation, Statement], ReadOnly)
+def _open(urls: Iterable[URLPattern | URLResolver]) -> None:
+    for url in urls:
+        if isinstance(url, URLPattern):
+            rights.needs(Right.MANAGE_PEOPLE)(url.callback)
+        else:
+            _open(url.url_patterns)
+
+
+site = ReadOnlySite()
+site.register([Batch, FaceList, Gateway, Worker], ReadOnly)
+site.register(Exchange, ExchangeAdmin)

@@ -7,9 +7,10 @@ class ImportersConfig(AppConfig):
 
     def ready(self) -> None:
         from importers import checks  # noqa: F401  (registers itself)
-        from importers.access import sign_in  # noqa: F401  (registers itself)
+        from importers.access import roles
         from importers.consent import statements
         from importers.models import counters
 
         post_migrate.connect(counters.install, sender=self)
+        post_migrate.connect(roles.install, sender=self)
         post_migrate.connect(statements.publish_first, sender=self)

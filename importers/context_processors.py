@@ -1,19 +1,21 @@
-"""Values for every page: the Persona environment, and what stops all sending."""
+"""Values for every page: what the person may do, the environment, and what stops all sending."""
 
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from importers.access import rights
 from importers.forwarding.notices import gateway_notices
 from importers.gateway import environments
 
 
 def persona(request: HttpRequest) -> dict[str, Any]:
-    """Return both unevaluated: only whole pages use them, and a fragment must not pay for them."""
+    """Return all unevaluated: a fragment must not pay for what it does not use."""
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {}
     return {
+        "may": SimpleLazyObject(lambda: dict.fromkeys(rights.of(request), True)),
         "gateway": SimpleLazyObject(environments.gateway),
         "gateway_notices": gateway_notices,
     }

@@ -1,4 +1,4 @@
-"""Headers for every response, and the response to anyone who is not signed in."""
+"""Headers for every response, and the response to anyone who may not have what they ask for."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +7,18 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
+from importers.access import lookups, rights
 from importers.access.addresses import check_proxies
+from importers.audit import trail
+from importers.audit.actions import Action
 from importers.intake.upload_handler import BoundedFileUploadHandler
+from importers.models import Right
 
 SIGN_IN_AGAIN = "You are signed out. Everything accepted so far is kept. Sign in again to continue."
 TOO_LARGE = "The request is too large.\n"
@@ -50,7 +55,7 @@ def _signs_out(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Return True if a person signed out; a refused or redirected request is not one."""
     if request.method != "POST" or response.status_code not in (200, 302):
         return False
-    return request.path in (reverse("account_logout"), reverse("admin:logout"))
+    return request.path == reverse("account_logout")
 
 
 def proxies_as_counted(
@@ -104,6 +109,30 @@ class SignInRequired(LoginRequiredMiddleware):
         if request.method != "GET":  # signing in returns to the page and never repeats an act
             return redirect_to_login(_page_before(request))
         return super().handle_no_permission(request, view_func)
+
+
+class RightsRequired(MiddlewareMixin):
+    """Refuse, and record, what the person who is signed in has no right to (`access.rights`)."""
+
+    def process_view(
+        self, request: HttpRequest, view: Any, view_args: Any, view_kwargs: dict[str, Any]
+    ) -> None:
+        if not request.user.is_authenticated:  # open to strangers, or refused by `SignInRequired`
+            return
+        lacking = rights.missing(request, view)
+        if not lacking:
+            return
+        match = request.resolver_match
+        trail.append(
+            lookups.actor(request),
+            Action.PERSON_DENIED,
+            page=match.view_name if match else "",
+            object={name: str(value) for name, value in view_kwargs.items()},
+            lacks=sorted(lacking),
+        )
+        if view_kwargs and Right.SEE_IMPORTS in lacking:  # they may not know that it exists
+            raise Http404
+        raise PermissionDenied
 
 
 def _body_bytes(request: HttpRequest) -> int:

@@ -1,5 +1,9 @@
-from django.urls import path
+from allauth.account import views as account
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, path
 
+from importers import admin
+from importers.access.rights import own_account
 from importers.views import (
     attestations,
     bases,
@@ -21,7 +25,15 @@ from importers.views import (
 ONE = "imports/<int:import_id>"
 BATCH = f"{ONE}/batches/<int:number>"
 
-urlpatterns = [
+OWN_ACCOUNT = {
+    "login": ("account_login", account.login),
+    "logout": ("account_logout", account.logout),
+    "password": ("account_change_password", account.password_change),
+    "signup": ("account_signup", account.signup),
+    "inactive": ("account_inactive", account.account_inactive),
+}
+
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", imports.index, name="imports"),
     path("search/", search.index, name="search"),
     path("imports.csv", imports.export, name="imports_csv"),
@@ -69,4 +81,10 @@ urlpatterns = [
     path("signed-in", uploads.signed_in, name="signed_in"),
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
+    *(
+        path(f"account/{address}/", own_account(view), name=name)
+        for address, (name, view) in OWN_ACCOUNT.items()
+    ),
 ]
+if settings.TABLES_PAGE:
+    urlpatterns.append(path("tables/", admin.site.urls))

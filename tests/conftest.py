@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -17,14 +16,14 @@ from importers.audit.actors import Actor
 from importers.intake import drafts
 from importers.intake.files import Received
 from importers.local_persona import LocalPersona
-from importers.models import AuditEvent, Environment, FaceList, Import
+from importers.models import AuditEvent, Environment, FaceList, Import, Person, Role
 from tests.support.attestations import submit
 from tests.support.batches import Meanwhile
 from tests.support.browser import chromium
 from tests.support.files import incoming, receive_one
 from tests.support.forwarding import Clock
 from tests.support.makers import AddFile, MakeDraft, MakeImports
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, make_person
 from tests.support.pictures import draw
 from tests.support.postgresql import postgresql_url
 from tests.support.trail import write_five_rows
@@ -79,14 +78,12 @@ def interrupted_list(interrupted: LocalPersona, face_list: FaceList) -> FaceList
 
 
 @pytest.fixture
-def officer(db: None) -> User:
-    return User.objects.create_user(
-        "officer", password=PASSWORD, first_name="Maya", last_name="Okafor"
-    )
+def officer(db: None) -> Person:
+    return make_person("officer", Role.OFFICER, first_name="Maya", last_name="Okafor")
 
 
 @pytest.fixture
-def actor(officer: User) -> Actor:
+def actor(officer: Person) -> Actor:
     return Actor.of_user(officer, address="192.0.2.7", sign_in_method="password")
 
 
@@ -97,7 +94,7 @@ def chain(actor: Actor, face_list: FaceList) -> list[AuditEvent]:
 
 
 @pytest.fixture
-def signed_in(client: Client, officer: User) -> Client:
+def signed_in(client: Client, officer: Person) -> Client:
     """A client signed in by the form, because the audit trail needs an address.
 
     `force_login` has none.
@@ -138,7 +135,7 @@ def make_draft(actor: Actor) -> MakeDraft:
 
 
 @pytest.fixture
-def make_imports(officer: User, face_list: FaceList) -> MakeImports:
+def make_imports(officer: Person, face_list: FaceList) -> MakeImports:
     """Make the given number of imports without images; `values` are set on each."""
 
     def make(count: int, **values: Any) -> list[Import]:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.account.auth_backends import AuthenticationBackend
 from allauth.core import context
-from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import ValidationError
 from django.dispatch import receiver
@@ -13,11 +13,25 @@ from django.http import HttpRequest
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor, nobody
+from importers.models import Person, people
 
 
-class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the library has no types
+class PersonBackend(AuthenticationBackend):  # type: ignore[misc]  # the library has no types
+    """Reads the person of each request together with their rights, unless the account ended."""
+
+    def get_user(self, user_id: int) -> Person | None:
+        return people.with_rights(people.current()).filter(pk=user_id).first()
+
+
+class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def pre_login(self, request: HttpRequest, user: Person, **options: Any) -> Any:
+        """Refuse an account that has ended as one that is deactivated."""
+        if not user.is_current:
+            return self.respond_user_inactive(request, user)
+        return super().pre_login(request, user, **options)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         try:
@@ -37,12 +51,12 @@ def is_password(request: HttpRequest, password: str) -> bool:
 
 
 @receiver(user_logged_in)
-def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
+def record_sign_in(request: HttpRequest, user: Person, **_: Any) -> None:
     trail.append(_actor(request, user), Action.PERSON_SIGNED_IN, user)
 
 
 @receiver(user_logged_out)
-def record_sign_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+def record_sign_out(request: HttpRequest, user: Person | None, **_: Any) -> None:
     if user is not None:
         trail.append(_actor(request, user), Action.PERSON_SIGNED_OUT, user)
 
@@ -50,11 +64,11 @@ def record_sign_out(request: HttpRequest, user: User | None, **_: Any) -> None:
 @receiver(user_login_failed)
 def record_refused_sign_in(credentials: dict[str, Any], request: HttpRequest, **_: Any) -> None:
     """Record the name only if an account has it: any other may be a mistyped password."""
-    tried = User.objects.filter(username__iexact=credentials.get("username", "")).first()
+    tried = Person.objects.filter(username__iexact=credentials.get("username", "")).first()
     trail.append(nobody(_address(request)), Action.PERSON_REFUSED, tried)
 
 
-def _actor(request: HttpRequest, user: User) -> Actor:
+def _actor(request: HttpRequest, user: Person) -> Actor:
     return Actor.of_user(user, address=_address(request), sign_in_method="")
 
 

@@ -8,6 +8,7 @@ class Action(StrEnum):
     PERSON_SIGNED_OUT = "person.signed_out"
     PERSON_REFUSED = "person.refused"
     PERSON_THROTTLED = "person.throttled"
+    PERSON_DENIED = "person.denied"
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"

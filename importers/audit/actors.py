@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser
+
+from importers.models import Person
 
 
 @dataclass(frozen=True)
@@ -11,21 +13,19 @@ class Actor:
     """`name` is a username or one of ours below; `address` is an IP address or "command line"."""
 
     name: str
-    user: User | None = None
+    user: Person | None = None
     address: str = ""
     sign_in_method: str = ""
 
     @classmethod
-    def of_user(
-        cls, user: User | AbstractBaseUser | AnonymousUser, *, address: str, sign_in_method: str
-    ) -> Self:
+    def of_user(cls, user: Person | AnonymousUser, *, address: str, sign_in_method: str) -> Self:
         """Raises ValueError for somebody who is not signed in."""
-        if not isinstance(user, User):
+        if not isinstance(user, Person):
             raise ValueError("Only a person who is signed in can act.")
         return cls(user.get_username(), user, address, sign_in_method)
 
     @property
-    def person(self) -> User:
+    def person(self) -> Person:
         """Raises ValueError if this is not a person."""
         if self.user is None:
             raise ValueError("Only a person can do this.")

@@ -8,14 +8,13 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from django.contrib.auth.models import User
 from django.db import transaction
 
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.consent import bases, manifest, seal, statements
-from importers.models import Attestation, Entry, Image, Import
+from importers.models import Attestation, Entry, Image, Import, Person
 from importers.models.consent import LawfulBasis
 from importers.models.entries import ENTRY
 
@@ -69,7 +68,7 @@ class Signature:
     mode: Import.Mode = Import.Mode.BULK
 
 
-def shown_now(draft: Import, answers: Attestation, entry: Entry, person: User) -> Shown:
+def shown_now(draft: Import, answers: Attestation, entry: Entry, person: Person) -> Shown:
     """Return what a page opened now would show."""
     return Shown(
         person.pk,
@@ -100,7 +99,7 @@ def missing_entries(draft: Import, basis: str, entry: Entry) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def is_name_of(typed: str, person: User) -> bool:
+def is_name_of(typed: str, person: Person) -> bool:
     """Return True if this is the person's full name, however it is spaced and capitalised."""
     return bool(_plain(typed)) and _plain(typed) == _plain(person.get_full_name())
 
@@ -135,14 +134,14 @@ def attest(draft: Import, signature: Signature, actor: Actor) -> Attestation:
     return attestation
 
 
-def _refuse_change(draft: Import, signature: Signature, person: User) -> Shown:
+def _refuse_change(draft: Import, signature: Signature, person: Person) -> Shown:
     now = shown_now(draft, signature.answers, signature.entry, person)
     if changed := changed_since(signature.shown, now):
         raise DraftChanged(changed)
     return now
 
 
-def _refuse_untrue(draft: Import, signature: Signature, person: User) -> None:
+def _refuse_untrue(draft: Import, signature: Signature, person: Person) -> None:
     answers = signature.answers
     sentences = bases.refusals(answers.lawful_basis, answers.jurisdictions)
     if set(bases.warnings(answers, date.today())) != set(answers.warnings):

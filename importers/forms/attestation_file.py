@@ -4,7 +4,6 @@ import json
 from datetime import date
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 
@@ -12,7 +11,7 @@ from importers.consent import bases
 from importers.consent.attestation import Signature
 from importers.forms.consent import AttestationForm, checked_name
 from importers.forms.entries import DefaultEntryForm
-from importers.models import Attestation, Import
+from importers.models import Attestation, Import, Person
 from importers.models.consent import LawfulBasis
 
 EVERY_BASIS = {
@@ -103,7 +102,7 @@ def parse(text: str) -> dict[str, Any]:
     return given
 
 
-def signature(given: dict[str, Any], person: User) -> Signature:
+def signature(given: dict[str, Any], person: Person) -> Signature:
     """Return what the person signs by that file. Raises ValidationError with all that is wrong."""
     values = MultiValueDict(
         {

@@ -5,12 +5,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.auth.models import User
 
 from importers.consent import bases
 from importers.consent.attestation import Shown, is_name_of
 from importers.forms.fields import DateInput
-from importers.models import Attestation, Import
+from importers.models import Attestation, Import, Person
 from importers.models.consent import Article9, Jurisdiction, LawfulBasis
 
 PAST = ("consent_from", "consent_to", "decided_on", "informed_on")
@@ -173,7 +172,7 @@ class SignatureForm(forms.Form):
     def __init__(
         self,
         *args: Any,
-        person: User,
+        person: Person,
         to_confirm: list[str],
         costs: dict[str, str],
         is_password: Callable[[str], bool],
@@ -222,7 +221,7 @@ class ShownForm(forms.Form):
         return Shown(**self.cleaned_data) if self.is_valid() else None
 
 
-def checked_name(typed: str, person: User) -> str:
+def checked_name(typed: str, person: Person) -> str:
     """Return the name as the account has it. Raises ValidationError if another was typed."""
     name: str = person.get_full_name()
     if not name:

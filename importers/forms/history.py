@@ -3,10 +3,9 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.models import User
 
 from importers.forms.fields import DateInput
-from importers.models import FaceList, Import
+from importers.models import FaceList, Import, Person
 from importers.models.people import display_name
 from importers.reporting.history import COMPLETED_WITH_ERRORS, Filter
 
@@ -25,7 +24,7 @@ class HistoryForm(forms.Form):
         queryset=FaceList.objects.all(), label="List", required=False, empty_label="Any list"
     )
     person = forms.ModelChoiceField(
-        queryset=User.objects.order_by("username"),
+        queryset=Person.objects.order_by("username"),
         label="Person",
         required=False,
         empty_label="Anyone",

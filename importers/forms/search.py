@@ -3,11 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.models import User
 from django.core.validators import MaxLengthValidator
 from django.db.models import Exists, OuterRef, TextChoices
 
-from importers.models import Attestation
+from importers.models import Attestation, Person
 from importers.models.consent import ImageSource, Jurisdiction, LawfulBasis
 from importers.models.people import display_name
 from importers.reporting.search import Query
@@ -51,7 +50,7 @@ class SearchForm(forms.Form):
         choices=_or_any("Any source", ImageSource),
     )
     signed_by = forms.ModelChoiceField(
-        queryset=User.objects.filter(
+        queryset=Person.objects.filter(
             Exists(Attestation.objects.filter(signed_by=OuterRef("pk")))
         ).order_by("username"),
         label="Signed by",

@@ -10,6 +10,7 @@ from importers.models.gateway import Exchange, Gateway
 from importers.models.imports import Image, Import
 from importers.models.levels import Level
 from importers.models.lists import FaceList
+from importers.models.people import Person, Right, Role
 from importers.models.problems import Problem
 from importers.models.workers import Worker
 
@@ -29,7 +30,10 @@ __all__ = [
     "Import",
     "Level",
     "ListingReason",
+    "Person",
     "Problem",
+    "Right",
+    "Role",
     "Statement",
     "Worker",
 ]

@@ -1,12 +1,13 @@
-from django.conf import settings
 from django.db import models
+
+from importers.models.people import Person
 
 
 class AuditEvent(models.Model):
     """Who did what to which object, and when. Each row is hashed over the row before it."""
 
     at = models.DateTimeField()
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
+    actor = models.ForeignKey(Person, on_delete=models.PROTECT, null=True)
     # A copy: an account may be renamed later.
     actor_name = models.CharField(max_length=150, help_text="the username, or 'worker'")
     address = models.CharField(max_length=100, blank=True)

@@ -1,8 +1,8 @@
-from django.conf import settings
 from django.db import models
 
 from importers.models.environments import Environment
 from importers.models.imports import Import
+from importers.models.people import Person
 
 
 class LawfulBasis(models.TextChoices):
@@ -77,7 +77,7 @@ class Statement(models.Model):
     text = models.TextField()
     published_at = models.DateTimeField(auto_now_add=True)
     published_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
+        Person,
         on_delete=models.PROTECT,
         null=True,
         help_text="none for the first version, which is ours",
@@ -152,9 +152,7 @@ class Attestation(models.Model):
     list_persona_id = models.CharField(max_length=100)
     list_name = models.CharField(max_length=200, blank=True)
     typed_name = models.CharField(max_length=301)
-    signed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="attestations"
-    )
+    signed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="attestations")
     signed_by_username = models.CharField(max_length=150)
     signed_at = models.DateTimeField()
     signed_from = models.CharField(max_length=100, help_text="IP address, or 'command line'")

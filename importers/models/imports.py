@@ -1,13 +1,13 @@
 import re
 import uuid
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Func, Q
 
 from importers.models.entries import ListingReason
 from importers.models.levels import Level
 from importers.models.lists import FaceList
+from importers.models.people import Person
 
 # A name may be longer than PostgreSQL allows in an index. The numbers are part of the text, because
 # only the very same expression uses the index.
@@ -62,9 +62,7 @@ class Import(models.Model):
     }
 
     face_list = models.ForeignKey(FaceList, on_delete=models.PROTECT, related_name="imports")
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="imports"
-    )
+    created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="imports")
     created_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
     mode = models.CharField(max_length=10, choices=Mode, default=Mode.BULK)

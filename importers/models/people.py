@@ -1,22 +1,110 @@
-from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+"""People, and what each may do: roles are Django's groups, rights are its permissions."""
 
+from datetime import date
+from functools import cached_property
+
+from django.contrib.auth.models import AbstractUser, Permission
+from django.db import models
+from django.db.models import OuterRef, Q, QuerySet, StringAgg, Subquery, TextField, Value
+from django.db.models.functions import Coalesce
+
+
+class Right(models.TextChoices):
+    """What a person may do: the codename of a permission of `Person`."""
+
+    SEE_IMPORTS = "see_imports", "See imports and records, and search them"
+    SEE_FACES = "see_faces", "See faces"
+    MAKE_IMPORTS = "make_imports", "Prepare, sign and send imports"
+    APPROVE = "approve", "Approve or refuse imports"
+    EXPORT = "export", "Export imports and records"
+    PAUSE_SENDING = "pause_sending", "Pause and resume sending"
+    SEE_TRAIL = "see_trail", "Read the audit trail"
+    ADD_LISTS = "add_lists", "Sync and add lists"
+    SET_POLICY = "set_policy", "Set the policy of a list"
+    PUBLISH_STATEMENTS = "publish_statements", "Publish statements"
+    MANAGE_PEOPLE = "manage_people", "Manage people"
+
+
+class Role(models.TextChoices):
+    """The name of a group. `migrate` makes it (`access.roles`)."""
+
+    OFFICER = "officer", "Officer"
+    APPROVER = "approver", "Approver"
+    AUDITOR = "auditor", "Auditor"
+    ADMINISTRATOR = "administrator", "Administrator"
+
+
+# The demo's accounts: role, first and last name.
 DEMO_PEOPLE = {
-    "admin": ("Ada", "Lindqvist"),
-    "officer": ("Maya", "Okafor"),
-    "approver": ("Tomás", "Rivera"),
-    "auditor": ("Ines", "Haddad"),
+    "admin": (Role.ADMINISTRATOR, "Ada", "Lindqvist"),
+    "officer": (Role.OFFICER, "Maya", "Okafor"),
+    "approver": (Role.APPROVER, "Tomás", "Rivera"),
+    "auditor": (Role.AUDITOR, "Ines", "Haddad"),
 }
 
 
-def display_name(user: User) -> str:
+class Person(AbstractUser):
+    """An account. Nobody is a superuser: what a person may do follows from the roles alone."""
+
+    ends_on = models.DateField(
+        "Last day", null=True, blank=True, help_text="the last day on which it can be used"
+    )
+
+    class Meta:
+        ordering = ["username"]
+        permissions = [(right.value, right.label) for right in Right]
+
+    @cached_property
+    def rights(self) -> frozenset[Right]:
+        codes: str | None = getattr(self, "right_codes", None)
+        given = (
+            _given_to(self).values_list("codename", flat=True) if codes is None else codes.split()
+        )
+        return frozenset(map(Right, given))
+
+    @property
+    def is_current(self) -> bool:
+        """Return True if the account can be used today."""
+        return self.is_active and (self.ends_on is None or self.ends_on >= date.today())
+
+
+def current() -> QuerySet[Person]:
+    """Return the people whose account can be used today."""
+    not_ended = Q(ends_on=None) | Q(ends_on__gte=date.today())
+    return Person.objects.filter(not_ended, is_active=True)
+
+
+def with_rights(people: QuerySet[Person]) -> QuerySet[Person]:
+    """Read each person's rights in the same query."""
+    by_app = _given_to(OuterRef("pk")).order_by().values("content_type")
+    codes = by_app.annotate(
+        codes=StringAgg("codename", Value(" "), output_field=TextField())
+    ).values("codes")
+    return people.annotate(
+        right_codes=Coalesce(Subquery(codes), Value(""), output_field=TextField())
+    )
+
+
+def _given_to(person: Person | OuterRef) -> QuerySet[Permission]:
+    """Return our permissions that the person's groups, or they themselves, hold."""
+    held = Q(group__user=person) | Q(user=person)
+    return Permission.objects.filter(held, codename__in=Right.values)
+
+
+def who_may(right: Right) -> QuerySet[Person]:
+    """Return the people who hold the right and whose account can be used today."""
+    in_role, own = Q(groups__permissions__codename=right), Q(user_permissions__codename=right)
+    return current().filter(in_role | own).distinct()
+
+
+def display_name(person: Person) -> str:
     """Return the full name, or the username of an account that has none."""
-    return user.get_full_name() or user.get_username()
+    return person.get_full_name() or person.get_username()
 
 
-def demo_accounts() -> QuerySet[User]:
+def demo_accounts() -> QuerySet[Person]:
     """Return the accounts that the demo made. An `admin` with another full name is not one."""
     made = Q(pk__in=[])
-    for username, (first, last) in DEMO_PEOPLE.items():
+    for username, (_, first, last) in DEMO_PEOPLE.items():
         made |= Q(username=username, first_name=first, last_name=last)
-    return User.objects.filter(made)
+    return Person.objects.filter(made)

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.contrib.auth.models import User
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet, TextChoices
 
-from importers.models import Batch, Image, Import
+from importers.models import Batch, Image, Import, Person
 from importers.models.imports import NAME_BEGINNING, NAME_BEGINNING_LENGTH
 
 MOST = 25  # rows of each group: rendering takes longer than finding them
@@ -47,7 +46,7 @@ class Query:
     lawful_basis: str = ""
     jurisdiction: str = ""
     image_source: str = ""
-    signed_by: User | None = None
+    signed_by: Person | None = None
     with_parts: bool = False
 
     @property

@@ -3,9 +3,8 @@
 import unicodedata
 
 from django import template
-from django.contrib.auth.models import User
 
-from importers.models import people
+from importers.models import Person, people
 
 register = template.Library()
 # Controls, formatting, line and paragraph separators, private use, unassigned.
@@ -24,7 +23,7 @@ def file_name(name: str) -> str:
 
 
 @register.filter
-def person(user: User) -> str:
+def person(user: Person) -> str:
     return people.display_name(user)
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from importers.access import lookups, sign_in
+from importers.access.rights import needs
 from importers.consent import attestation, bases, statements
 from importers.consent.attestation import Shown, Signature
 from importers.forms import drafts as draft_forms
@@ -18,7 +19,7 @@ from importers.forms.consent import ShownForm, SignatureForm
 from importers.forms.drafts import DraftForms
 from importers.forwarding import estimate, submission
 from importers.intake import drafts
-from importers.models import Import
+from importers.models import Import, Right
 from importers.reporting import record
 from importers.views.contents import shelf
 from importers.views.drafts import questions, what_is_missing
@@ -33,6 +34,7 @@ CHANGED = {
 }
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def save(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -44,6 +46,7 @@ def save(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return questions(request, draft) if request.htmx else redirect("import", draft.pk)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def reuse(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -53,6 +56,7 @@ def reuse(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return redirect(f"{reverse('import', args=[draft.pk])}#answers-head")
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def attest(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     """Review everything on one page, and sign."""

@@ -10,10 +10,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.forms.entries import EntryForm, IncludeForm, count_personal
 from importers.forwarding.submission import preview
 from importers.intake import aside, entries, files, known
-from importers.models import Image, Import
+from importers.models import Image, Import, Right
 from importers.vault import viewing
 from importers.views.htmx import HtmxHttpRequest, changes_draft
 
@@ -39,6 +40,7 @@ def shelf(request: HtmxHttpRequest, draft: Import) -> dict[str, Any]:
     }
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def contents(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     """Show a page; a POST filters it by a part of a name, which stays out of addresses."""
@@ -48,6 +50,7 @@ def contents(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     return changed_contents(request, draft)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def remove(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -57,6 +60,7 @@ def remove(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return _changed(request, draft, removed_now=",".join(map(str, keys)), count=len(keys))
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def restore(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -64,6 +68,7 @@ def restore(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return _changed(request, draft)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def include(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -77,6 +82,7 @@ def include(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return _changed(request, draft)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def describe(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -89,6 +95,7 @@ def describe(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return _changed(request, draft, described=described)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def clear_rejected(request: HtmxHttpRequest, draft: Import) -> HttpResponse:

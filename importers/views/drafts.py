@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.consent import attestation, bases, statements
 from importers.forms import drafts as draft_forms
 from importers.forms import entry_file
@@ -14,7 +15,7 @@ from importers.forms.drafts import DraftForms
 from importers.forms.lists import FaceListForm
 from importers.imaging.inspection import MAX_BYTES
 from importers.intake import drafts, files
-from importers.models import Import
+from importers.models import Import, Right
 from importers.views.contents import changed_contents, shelf
 from importers.views.htmx import HtmxHttpRequest, changes_draft, refuse
 
@@ -71,6 +72,7 @@ def what_is_missing(draft: Import, given: DraftForms) -> list[str]:
     return missing + [MISSING_ENTRIES[name].format(count) for name, count in counts.items()]
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def change_list(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -84,6 +86,7 @@ def change_list(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return changed_contents(request, draft, {"list_form": form})
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def discard(request: HtmxHttpRequest, draft: Import) -> HttpResponse:

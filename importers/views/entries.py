@@ -7,10 +7,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.forms import entry_file
 from importers.intake import entries
 from importers.intake.upload_handler import all_arrived
-from importers.models import Import
+from importers.models import Import, Right
 from importers.views.contents import changed_contents
 from importers.views.htmx import HtmxHttpRequest, changes_draft
 
@@ -18,6 +19,7 @@ NO_FILE = "Choose a CSV file."
 NOT_ARRIVED = "The CSV did not arrive whole. Try again."
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_safe
 def template(request: HttpRequest) -> HttpResponse:
     """An example to fill in."""
@@ -27,6 +29,7 @@ def template(request: HttpRequest) -> HttpResponse:
     )
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def upload(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -40,6 +43,7 @@ def upload(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return _answer(request, draft)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def apply(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
@@ -47,6 +51,7 @@ def apply(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     return _answer(request, draft)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 @changes_draft
 def dismiss(request: HtmxHttpRequest, draft: Import) -> HttpResponse:

@@ -7,10 +7,11 @@ from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods, require_POST
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.forms.forwarding import AcknowledgementForm
 from importers.forwarding import control
 from importers.intake import copies
-from importers.models import Batch
+from importers.models import Batch, Right
 from importers.vault.keeping import StorageUnavailable
 
 NONE_TO_RETRY = (
@@ -19,6 +20,7 @@ NONE_TO_RETRY = (
 )
 
 
+@needs(Right.PAUSE_SENDING)
 @require_http_methods(["GET", "HEAD", "POST"])
 def pause(request: HttpRequest) -> HttpResponse:
     """Stop all sending, once the person has seen what that stops."""
@@ -28,12 +30,14 @@ def pause(request: HttpRequest) -> HttpResponse:
     return render(request, "forwarding/pause.html", {"unsent": control.unsent()})
 
 
+@needs(Right.PAUSE_SENDING)
 @require_POST
 def resume(request: HttpRequest) -> HttpResponse:
     control.resume(lookups.actor(request))
     return redirect("imports")
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 def retry(request: HttpRequest, import_id: int, number: int | None = None) -> HttpResponse:
     """Retry every failed batch, or the one of that number."""
@@ -48,6 +52,7 @@ def retry(request: HttpRequest, import_id: int, number: int | None = None) -> Ht
     return redirect("import", import_id)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
     """Cancel the unsent batches, once the person has seen which."""
@@ -66,6 +71,7 @@ def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
     return redirect("import", import_id)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 def acknowledge(request: HttpRequest, import_id: int, number: int) -> HttpResponse:
     """Accept that Persona could not import a batch."""
@@ -80,6 +86,7 @@ def acknowledge(request: HttpRequest, import_id: int, number: int) -> HttpRespon
     return redirect("import", import_id)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 def copy(request: HttpRequest, import_id: int) -> HttpResponse:
     """Put the images that did not reach the list into a new draft."""

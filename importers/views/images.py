@@ -8,20 +8,23 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.audit.actors import Actor
-from importers.models import Image
+from importers.models import Image, Right
 from importers.vault import viewing
 
 # An image opened by itself must not run anything that its bytes may hide.
 HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
+@needs(Right.SEE_IMPORTS, Right.SEE_FACES)
 @require_safe
 def full(request: HttpRequest, key: UUID) -> HttpResponse:
     image = lookups.visible_image(request, key)
     return _answer(request, image, viewing.show, image.content_type)
 
 
+@needs(Right.SEE_IMPORTS, Right.SEE_FACES)
 @require_safe
 def thumbnail(request: HttpRequest, key: UUID) -> HttpResponse:
     image = lookups.visible_image(request, key)

@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseStopPolling
 
-from importers.access import lookups
+from importers.access import lookups, rights
+from importers.access.rights import needs
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.forms.history import HistoryForm
@@ -21,7 +22,7 @@ from importers.forwarding import progress
 from importers.gateway import environments, rate_limit
 from importers.intake import drafts
 from importers.lists import catalog
-from importers.models import Image, Import
+from importers.models import Image, Import, Right
 from importers.reporting import history, outcomes, record
 from importers.vault import viewing
 from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
@@ -29,8 +30,12 @@ from importers.views.drafts import draft_page
 from importers.views.htmx import HtmxHttpRequest
 
 
+@needs()
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
+    """Show the history; to a person who may not see imports, the page of their own work."""
+    if not rights.may(request, Right.SEE_IMPORTS):
+        return redirect(rights.home(request))
     form = HistoryForm(request.GET)
     chosen = form.filter()
     page = history.page(
@@ -51,6 +56,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "imports/index.html", context)
 
 
+@needs(Right.SEE_IMPORTS, Right.EXPORT)
 @require_safe
 def export(request: HttpRequest) -> HttpResponseBase:
     form = HistoryForm(request.GET)
@@ -69,6 +75,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     )
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     form = FaceListForm(request.POST or None, initial={"face_list": request.GET.get("list")})
@@ -79,6 +86,7 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "imports/new.html", context, status=422 if form.errors else 200)
 
 
+@needs(Right.SEE_IMPORTS)
 @require_safe
 def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     face_import = lookups.visible_import(request, import_id)
@@ -95,6 +103,7 @@ def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     return render(request, "imports/detail.html", context)
 
 
+@needs(Right.SEE_IMPORTS)
 @require_safe
 def poll(request: HttpRequest, import_id: int) -> HttpResponse:
     """Answer with the progress; 204 if the page shows it already; 286 at the end."""

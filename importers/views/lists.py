@@ -8,16 +8,20 @@ from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_POST, require_safe
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.forms.lists import AddListForm
 from importers.forwarding.notices import gateway_notices
 from importers.lists import catalog
+from importers.models import Right
 
 
+@needs()
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     return _page(request, AddListForm())
 
 
+@needs(Right.ADD_LISTS)
 @require_POST
 def sync(request: HttpRequest) -> HttpResponse:
     try:
@@ -31,6 +35,7 @@ def sync(request: HttpRequest) -> HttpResponse:
     return redirect("lists")
 
 
+@needs(Right.ADD_LISTS)
 @require_POST
 def add(request: HttpRequest) -> HttpResponse:
     form = AddListForm(request.POST)

@@ -7,14 +7,17 @@ from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods, require_POST
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.forms.matching import MatchingForm
 from importers.forwarding import decisions
+from importers.models import Right
 
 NO_LONGER = "Some of these batches no longer wait for that decision. Nothing was changed."
 TOO_LATE = "It is too late: the decision about batch {} has taken effect."
 DECIDED = "Decided for {} batch{}. You can undo this for 30 seconds."
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def table(request: HttpRequest, import_id: int) -> HttpResponse:
     """Show the table, then what was chosen; record it once that is confirmed."""
@@ -36,6 +39,7 @@ def table(request: HttpRequest, import_id: int) -> HttpResponse:
     return render(request, "imports/matching.html", context, status=422 if form.errors else 200)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 def undo(request: HttpRequest, import_id: int, number: int) -> HttpResponse:
     batch = lookups.batch_of(lookups.visible_import(request, import_id), number)

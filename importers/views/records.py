@@ -11,16 +11,18 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.consent import manifest
-from importers.models import Attestation, Entry, Image, Import
+from importers.models import Attestation, Entry, Image, Import, Right
 from importers.reporting import acts, exports, outcomes, record
 from importers.vault import viewing
 
 PAGE_SIZE, PRINTED_PAGE_SIZE = 200, 5_000
 
 
+@needs(Right.SEE_IMPORTS)
 @require_safe
 def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
     """Show the record of a signed import. With `?all=yes`, up to 5,000 images are on one page."""
@@ -48,6 +50,7 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
     return render(request, "records/import.html", context)
 
 
+@needs(Right.SEE_IMPORTS)
 @require_safe
 def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
     image = lookups.visible_file(request, key)
@@ -65,6 +68,7 @@ def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
     return render(request, "records/image.html", context)
 
 
+@needs(Right.SEE_IMPORTS, Right.EXPORT)
 @require_safe
 def attestation_json(request: HttpRequest, import_id: int) -> HttpResponse:
     attestation = lookups.visible_record(request, import_id)
@@ -73,6 +77,7 @@ def attestation_json(request: HttpRequest, import_id: int) -> HttpResponse:
     return HttpResponse(content, content_type="application/json", headers=headers)
 
 
+@needs(Right.SEE_IMPORTS, Right.EXPORT)
 @require_safe
 def manifest_file(request: HttpRequest, import_id: int) -> HttpResponse:
     attestation = lookups.visible_record(request, import_id)
@@ -84,6 +89,7 @@ def manifest_file(request: HttpRequest, import_id: int) -> HttpResponse:
     return HttpResponse(content, content_type="text/plain; charset=utf-8", headers=headers)
 
 
+@needs(Right.SEE_IMPORTS, Right.EXPORT)
 @require_safe
 def images_csv(request: HttpRequest, import_id: int) -> HttpResponseBase:
     attestation = lookups.visible_record(request, import_id)

@@ -8,12 +8,15 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.forms.search import SearchForm
+from importers.models import Right
 from importers.reporting import search
 
 
+@needs(Right.SEE_IMPORTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.POST if request.method == "POST" else None)

@@ -3,32 +3,28 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from importers.access import lookups, rights
+from importers.access import lookups
+from importers.access.rights import needs
 from importers.consent import changes, statements
 from importers.forms.statements import ConfirmationForm, StatementForm
-from importers.models import Statement
+from importers.models import Right, Statement
 
 
+@needs()
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    context = {
-        "statements": statements.by_basis(),
-        "may_publish": rights.may_publish_statements(request.user),
-    }
-    return render(request, "statements/index.html", context)
+    return render(request, "statements/index.html", {"statements": statements.by_basis()})
 
 
+@needs(Right.PUBLISH_STATEMENTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, basis: str) -> HttpResponse:
     """Write a new version, preview it, and publish it: three steps at one address."""
     in_force = statements.in_force(lookups.lawful_basis(basis))
-    if not rights.may_publish_statements(request.user):
-        raise PermissionDenied
     form = StatementForm(request.POST or None, in_force=in_force)
     if not form.is_valid() or "change" in request.POST:
         return _write(request, in_force, form)

@@ -10,12 +10,13 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from importers.access import lookups
+from importers.access.rights import needs
 from importers.imaging.inspection import MAX_BYTES
 from importers.imaging.processes import Busy
 from importers.intake import drafts, files
 from importers.intake.files import IncomingFile, Received
 from importers.intake.upload_handler import all_arrived
-from importers.models import Image, Import
+from importers.models import Image, Import, Right
 from importers.vault.keeping import StorageUnavailable
 
 
@@ -53,6 +54,7 @@ def signed_in(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204 if lookups.is_signed_in(request) else 401)
 
 
+@needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)
 @require_POST
 def upload(request: HttpRequest, import_id: int) -> HttpResponse:
     draft = lookups.visible_import(request, import_id)

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import WORKER, Actor
-from importers.models import AuditEvent, AuditHead, FaceList
+from importers.models import AuditEvent, AuditHead, FaceList, Person
 from tests.support.trail import breaks, row_hash
 
 pytestmark = pytest.mark.on_both_databases
@@ -21,7 +20,7 @@ NONE = "0" * 64
 
 
 def test_row_records_who_did_which_act_when_and_where(
-    actor: Actor, officer: User, face_list: FaceList
+    actor: Actor, officer: Person, face_list: FaceList
 ) -> None:
     before = datetime.now(UTC)
     trail.append(actor, Action.LIST_ADDED, face_list, persona_id="lst_unknown")
@@ -103,7 +102,7 @@ def test_twenty_threads_write_one_chain() -> None:
     assert breaks() == []
 
 
-def test_only_a_person_has_an_account(actor: Actor, officer: User) -> None:
+def test_only_a_person_has_an_account(actor: Actor, officer: Person) -> None:
     assert actor.person == officer
     with pytest.raises(ValueError, match="Only a person can do this"):
         _ = WORKER.person

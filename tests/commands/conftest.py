@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 
-from importers.models import FaceList
+from importers.models import FaceList, Person
 from tests.support.attestations import SIGNATURE
 from tests.support.import_faces import import_faces
 from tests.support.pictures import draw
@@ -32,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def options(known_list: FaceList, officer: User, attestation: Path) -> tuple[object, ...]:
+def options(known_list: FaceList, officer: Person, attestation: Path) -> tuple[object, ...]:
     """The required options, complete and valid."""
     return (
         *("--list", known_list.persona_id),

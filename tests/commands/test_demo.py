@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as project
-from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
 from importers.management.commands import demo as demo_command
-from importers.models import Environment, FaceList
+from importers.models import Environment, FaceList, Person
 from tests.support.postgresql import free_port
 
 pytestmark = pytest.mark.django_db
@@ -54,15 +53,15 @@ def refusal() -> str:
 
 def test_demo_creates_a_person_for_each_role() -> None:
     run()
-    names = {user.username: user.get_full_name() for user in User.objects.all()}
+    names = {user.username: user.get_full_name() for user in Person.objects.all()}
     assert names == {
         "admin": "Ada Lindqvist",
         "officer": "Maya Okafor",
         "approver": "Tomás Rivera",
         "auditor": "Ines Haddad",
     }
-    assert [user.username for user in User.objects.filter(is_superuser=True)] == ["admin"]
-    assert [user.username for user in User.objects.filter(is_staff=True)] == ["admin"]
+    assert [user.username for user in Person.objects.filter(is_superuser=True)] == ["admin"]
+    assert [user.username for user in Person.objects.filter(is_staff=True)] == ["admin"]
 
 
 def test_printed_password_is_enough_to_sign_in(client: Client, tmp_path: Path) -> None:
@@ -92,15 +91,15 @@ def test_second_run_changes_nothing_and_keeps_sessions(client: Client) -> None:
     first = run()
     password = first.split()[first.split().index("Password") + 1]
     client.post("/account/login/", {"login": "officer", "password": password})
-    before = list(User.objects.order_by("pk").values())
+    before = list(Person.objects.order_by("pk").values())
     assert run() == first
-    assert list(User.objects.order_by("pk").values()) == before
+    assert list(Person.objects.order_by("pk").values()) == before
     assert client.get("/").status_code == 200
 
 
 def test_changed_password_is_reset(client: Client, tmp_path: Path) -> None:
     run()
-    officer = User.objects.get(username="officer")
+    officer = Person.objects.get(username="officer")
     officer.set_password("something else entirely")
     officer.save()
     run()
@@ -111,7 +110,7 @@ def test_changed_password_is_reset(client: Client, tmp_path: Path) -> None:
 def test_demo_refuses_without_debug(settings: Settings, tmp_path: Path) -> None:
     settings.DEBUG = False
     assert "set DEBUG=True" in refusal()
-    assert not User.objects.exists()
+    assert not Person.objects.exists()
     assert not (tmp_path / "demo-password").exists()
 
 
@@ -127,7 +126,7 @@ def test_port_in_use_is_reported_in_one_sentence(
     assert message.startswith(f"Port {busy_port} is in use by another program")
     assert remedy in message
     assert "\n" not in message
-    assert not User.objects.exists()
+    assert not Person.objects.exists()
 
 
 def test_real_persona_does_not_need_the_local_port(
@@ -138,7 +137,7 @@ def test_real_persona_does_not_need_the_local_port(
     assert "Sign in" in run()
 
 
-def test_trial_with_a_sandbox_key_can_be_started_again(settings: Settings, officer: User) -> None:
+def test_trial_with_a_sandbox_key_can_be_started_again(settings: Settings, officer: Person) -> None:
     settings.PERSONA_API_KEY, settings.PERSONA_IS_LOCAL = "persona_sandbox_abc", False
     FaceList.objects.create(environment=Environment.SANDBOX, persona_id="lst_1")
     FaceList.objects.create(environment=Environment.LOCAL, persona_id="lst_2")
@@ -155,7 +154,7 @@ def test_demo_refuses_a_key_that_is_not_for_the_sandbox(
 
 @pytest.mark.parametrize("username", ["admin", "jane"])
 def test_demo_refuses_a_database_with_other_accounts(username: str, tmp_path: Path) -> None:
-    User.objects.create_superuser(username, password="a password of production")
+    Person.objects.create_superuser(username, password="a password of production")
     assert_refused("accounts other than the demo's", tmp_path)
 
 
@@ -163,7 +162,7 @@ def test_demo_refuses_a_database_with_other_accounts(username: str, tmp_path: Pa
     "environment", [Environment.SANDBOX, Environment.PRODUCTION, Environment.UNNAMED]
 )
 def test_demo_refuses_a_database_with_lists_from_persona(
-    environment: Environment, officer: User, tmp_path: Path
+    environment: Environment, officer: Person, tmp_path: Path
 ) -> None:
     FaceList.objects.create(environment=environment, persona_id="lst_1")
     assert_refused("face lists from Persona", tmp_path)
@@ -171,13 +170,13 @@ def test_demo_refuses_a_database_with_lists_from_persona(
 
 def assert_refused(reason: str, tmp_path: Path) -> None:
     """The refusal is one sentence with that reason, before the database or var/ changes."""
-    before = list(User.objects.order_by("pk").values())
+    before = list(Person.objects.order_by("pk").values())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo_command, "call_command", never)
         message = refusal()
     assert reason in message
     assert (message.count("."), message.count("\n")) == (1, 0)
-    assert list(User.objects.order_by("pk").values()) == before
+    assert list(Person.objects.order_by("pk").values()) == before
     assert not (tmp_path / "demo-password").exists()
 
 

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as project
-from django.contrib.auth.models import User
 from django.db import connection as database
 
 from importers.consent import seal, statements
 from importers.imaging.inspection import MAX_BYTES
 from importers.local_persona import LocalPersona
 from importers.management.commands import import_faces as command
-from importers.models import Attestation, AuditEvent, Batch, Image, Import
+from importers.models import Attestation, AuditEvent, Batch, Image, Import, Person
 from importers.models.consent import LawfulBasis
 from tests.support.attestations import SIGNATURE
 from tests.support.forwarding import environment_beside, forward
@@ -36,7 +35,7 @@ REPORT_KEYS = {
 
 class TestImport:
     def test_folder_is_imported_with_its_names(
-        self, folder: Path, options: tuple[object, ...], officer: User
+        self, folder: Path, options: tuple[object, ...], officer: Person
     ) -> None:
         outcome = import_faces(folder, *options)
         assert outcome.code == 0

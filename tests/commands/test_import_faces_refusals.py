@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 
 from importers.consent import bases
 from importers.gateway import breaker
 from importers.local_persona import LocalPersona
-from importers.models import Attestation, FaceList, Gateway, Import
+from importers.models import Attestation, FaceList, Gateway, Import, Person
 from tests.support.attestations import SIGNATURE
 from tests.support.forwarding import share_is_used
 from tests.support.import_faces import import_faces, sent_batches
@@ -60,7 +59,7 @@ def test_unknown_person_is_refused(folder: Path, options: tuple[object, ...]) ->
 
 
 def test_deactivated_person_is_refused(folder: Path, options: tuple[object, ...]) -> None:
-    User.objects.update(is_active=False)
+    Person.objects.update(is_active=False)
     assert "no active account named 'officer'" in refusal(folder, *options)
 
 
@@ -222,5 +221,5 @@ def test_warning_that_is_not_confirmed_is_refused_with_its_sentence(
 def test_account_without_a_full_name_cannot_sign(
     folder: Path, options: tuple[object, ...], attestation: Path
 ) -> None:
-    User.objects.update(first_name="", last_name="")
+    Person.objects.update(first_name="", last_name="")
     assert "Your account has no full name" in refusal(folder, *options)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as project
-from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from importers import checks
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import nobody
+from importers.models import Person
 from tests.support.settings import PRODUCTION, Load
 
 STRONG_KEY = "".join(chr(33 + number) for number in range(64))
@@ -134,8 +134,8 @@ def test_the_deployment_check_refuses_a_real_key_over_plain_http(
 @pytest.fixture
 def demo_accounts(db: None) -> None:
     """Two accounts as the demo makes them; one is deactivated."""
-    User.objects.create_user("officer", first_name="Maya", last_name="Okafor")
-    User.objects.create_user("auditor", first_name="Ines", last_name="Haddad", is_active=False)
+    Person.objects.create_user("officer", first_name="Maya", last_name="Okafor")
+    Person.objects.create_user("auditor", first_name="Ines", last_name="Haddad", is_active=False)
 
 
 def test_the_deployment_check_names_demo_accounts(demo_accounts: None, settings: Settings) -> None:
@@ -156,5 +156,5 @@ def test_the_deployment_check_accepts_other_accounts_with_the_same_names(
 ) -> None:
     settings.DEBUG = False
     for username in ("admin", "officer"):
-        User.objects.create_user(username, first_name="Jane", last_name="Doe")
+        Person.objects.create_user(username, first_name="Jane", last_name="Doe")
     assert checks.demo_accounts_are_absent() == []

@@ -4,14 +4,13 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import IntegrityError
 
 from importers.audit.actors import Actor
 from importers.consent import attestation, bases, manifest, seal, statements
 from importers.consent.attestation import AlreadySealed
 from importers.intake import drafts
-from importers.models import Attestation, AuditEvent, Entry, FaceList, Image, Import
+from importers.models import Attestation, AuditEvent, Entry, FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
 from tests.support.attestations import ANSWERS, publish, sign, signature
 from tests.support.files import incoming, receive_one
@@ -62,7 +61,7 @@ class TestRecord:
         assert stored.statement_text == statements.FIRST[LawfulBasis.FRAUD_EXEMPTION]
 
     def test_attestation_stores_who_signed_when_and_where(
-        self, draft: Import, actor: Actor, officer: User
+        self, draft: Import, actor: Actor, officer: Person
     ) -> None:
         before = datetime.now(UTC)
         sign(draft, actor)

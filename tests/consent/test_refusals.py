@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import IntegrityError
 
 from importers.audit.actors import WORKER, Actor
@@ -18,7 +17,7 @@ from importers.consent.attestation import (
     Signature,
 )
 from importers.intake import drafts
-from importers.models import Attestation, AuditEvent, Entry, FaceList, Image, Import
+from importers.models import Attestation, AuditEvent, Entry, FaceList, Image, Import, Person
 from tests.support.attestations import ENTRY, publish, sign, signature
 from tests.support.files import incoming, receive_one, remove_one
 from tests.support.pictures import draw
@@ -100,7 +99,7 @@ class TestChanged:
 
     def test_signing_with_another_account_is_named(self, draft: Import, actor: Actor) -> None:
         signed = signature(draft, actor.person)
-        colleague = User.objects.create_user("colleague", first_name="Maya", last_name="Okafor")
+        colleague = Person.objects.create_user("colleague", first_name="Maya", last_name="Okafor")
         other = Actor.of_user(colleague, address="192.0.2.7", sign_in_method="password")
         assert self.changed(draft, signed, other) == ["account_id"]
 
@@ -163,7 +162,7 @@ class TestRefused:
         assert found == ("The typed name is not the full name of the account.",)
 
     def test_account_without_a_full_name_cannot_sign(self, draft: Import, actor: Actor) -> None:
-        User.objects.update(first_name="", last_name="")
+        Person.objects.update(first_name="", last_name="")
         actor.person.refresh_from_db()
         found = self.sentences(draft, actor, typed_name="")
         assert found == ("The typed name is not the full name of the account.",)

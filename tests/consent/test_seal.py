@@ -5,12 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from importers.audit.actors import Actor
 from importers.consent import manifest, seal, statements
 from importers.consent.seal import SealBroken
-from importers.models import Attestation, AuditEvent, FaceList, Image, Import
+from importers.models import Attestation, AuditEvent, FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
 from tests.support.attestations import ANSWERS, ENTRY, sign
 from tests.support.makers import MakeDraft
@@ -158,7 +157,7 @@ def test_unknown_seal_version_is_broken(sealed: Import) -> None:
 def test_changed_field_breaks_the_seal(field: str, sealed: Import) -> None:
     value = CHANGES[field]
     if field == "signed_by_id":
-        value = User.objects.create_user("colleague").pk
+        value = Person.objects.create_user("colleague").pk
     elif field == "signed_at":
         value = stored_attestation().signed_at + timedelta(microseconds=1)
     assert Attestation.objects.filter(**{field: value}).count() == 0

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import models, transaction
 from hypothesis import HealthCheck, given
 from hypothesis import settings as search
@@ -16,7 +15,7 @@ from importers.audit import verification
 from importers.audit.actors import Actor
 from importers.consent import seal
 from importers.forwarding import assignment
-from importers.models import AuditEvent, AuditHead, Entry, FaceList, Import
+from importers.models import AuditEvent, AuditHead, Entry, FaceList, Import, Person
 from importers.models.entries import ENTRY
 from tests.support.attestations import submit
 from tests.support.makers import MakeDraft
@@ -43,7 +42,7 @@ def sealed(
 ) -> Import:
     """A signed import of two batches, beside another person, another list and another import."""
     settings.BATCH_MAX_IMAGES = 2
-    User.objects.create_user("colleague")
+    Person.objects.create_user("colleague")
     make_draft(
         FaceList.objects.create(environment="local", persona_id="lst_other"), 1, first_seed=50
     )

@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from importers.consent import bases
 from importers.consent.attestation import Shown
 from importers.forms.consent import NOT_INFORMED, AttestationForm, ShownForm, SignatureForm
+from importers.models import Person
 from importers.models.consent import LawfulBasis
 from tests.support.attestations import typed
 
@@ -230,7 +230,7 @@ COSTS = {"bulk": "1 request", "one_by_one": "3 requests"}
 
 
 class TestSignature:
-    def errors(self, officer: User, asked: list[str], **changes: str) -> dict[str, Any]:
+    def errors(self, officer: Person, asked: list[str], **changes: str) -> dict[str, Any]:
         signed = {
             "mode": "bulk",
             "attested": "on",
@@ -247,20 +247,20 @@ class TestSignature:
         )
         return dict(form.errors)
 
-    def test_password_is_checked_as_typed(self, officer: User) -> None:
+    def test_password_is_checked_as_typed(self, officer: Person) -> None:
         asked: list[str] = []
         assert self.errors(officer, asked) == {}
         assert set(self.errors(officer, asked, password=" right ")) == {"password"}
         assert asked == ["right", " right "]
 
     @pytest.mark.parametrize("wrong", ["attested", "typed_name", "mode"])
-    def test_password_is_checked_last(self, wrong: str, officer: User) -> None:
+    def test_password_is_checked_last(self, wrong: str, officer: Person) -> None:
         """Each wrong one counts against the account."""
         asked: list[str] = []
         assert set(self.errors(officer, asked, **{wrong: ""}, password="no")) == {wrong}
         assert asked == []
 
-    def test_name_is_kept_as_the_account_has_it(self, officer: User) -> None:
+    def test_name_is_kept_as_the_account_has_it(self, officer: Person) -> None:
         form = SignatureForm(
             {"typed_name": " maya  OKAFOR ", "mode": "one_by_one", "attested": "on"},
             person=officer,

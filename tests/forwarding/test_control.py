@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -15,7 +14,7 @@ from importers.forwarding.claims import Leases
 from importers.forwarding.control import retry
 from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
-from importers.models import AuditEvent, Batch, FaceList, Import
+from importers.models import AuditEvent, Batch, FaceList, Import, Person
 from tests.support.attestations import submit
 from tests.support.batches import OWNER, keys, sends, the_only
 from tests.support.forwarding import forward, time_passes
@@ -127,7 +126,7 @@ class TestCancel:
         assert sorted(sent.batches.values_list("state", flat=True)) == ["canceled", "done"]
 
     def test_late_cancel_changes_nothing(
-        self, signed_in: Client, officer: User, sent: Import, persona: LocalPersona
+        self, signed_in: Client, officer: Person, sent: Import, persona: LocalPersona
     ) -> None:
         forward()
         before = newest_actions()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -14,7 +13,7 @@ from importers.audit.actors import Actor
 from importers.consent import bases
 from importers.intake import drafts
 from importers.local_persona import LocalPersona
-from importers.models import Batch, FaceList, Image, Import
+from importers.models import Batch, FaceList, Image, Import, Person
 from tests.support.attestations import kept, submit
 from tests.support.browser import answer, attest, drop, open_draft, preview, review, sign
 from tests.support.faces import write_faces
@@ -65,7 +64,7 @@ def test_dropped_folder_is_attested_sent_unchanged_and_counted(
 
 def test_import_works_without_javascript(
     live_server: LiveServer,
-    officer: User,
+    officer: Person,
     browser: Browser,
     known_list: FaceList,
     persona: LocalPersona,

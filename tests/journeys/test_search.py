@@ -8,12 +8,11 @@ from urllib.parse import parse_qs
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 from pytest_django.live_server_helper import LiveServer
 
 from importers.audit.actors import Actor
-from importers.models import FaceList, Import
+from importers.models import FaceList, Import, Person
 from tests.support.attestations import submit
 from tests.support.browser import drop
 from tests.support.makers import MakeDraft
@@ -102,7 +101,7 @@ def test_browser_that_cannot_hash_says_so(page: Page, tmp_path: Path) -> None:
 
 
 def test_search_works_without_javascript(
-    live_server: LiveServer, officer: User, browser: Browser, signed: Import
+    live_server: LiveServer, officer: Person, browser: Browser, signed: Import
 ) -> None:
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()

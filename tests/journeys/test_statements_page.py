@@ -2,10 +2,11 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from importers.access.roles import assign
 from importers.consent import statements
+from importers.models import Person, Role
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,10 +23,10 @@ def check(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_administrator_publishes_a_version(phone: Page, officer: User) -> None:
-    User.objects.filter(pk=officer.pk).update(is_staff=True)
+def test_administrator_publishes_a_version(phone: Page, officer: Person) -> None:
+    assign(officer, [Role.ADMINISTRATOR])
     wording = statements.in_force("legal_claims").text.replace("is an adult", "is over 18")
-    phone.goto("/imports/new/")
+    phone.goto("/lists/")
     phone.get_by_role("link", name="Statements").click()
     check(phone)
     phone.get_by_role("link", name="New version of Legal claims").click()

@@ -4,16 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
-from importers.models import FaceList, Import
+from importers.models import FaceList, Import, Person
 from tests.support.makers import MakeImports
 from tests.support.people import PASSWORD
 
 
 @pytest.fixture
-def colleague(db: None) -> User:
-    return User.objects.create_user(
+def colleague(db: None) -> Person:
+    return Person.objects.create_user(
         "approver", password=PASSWORD, first_name="Tomás", last_name="Rivera"
     )
 
@@ -25,7 +24,7 @@ def second_list(db: None) -> FaceList:
 
 @pytest.fixture
 def five_imports(
-    make_imports: MakeImports, colleague: User, second_list: FaceList
+    make_imports: MakeImports, colleague: Person, second_list: FaceList
 ) -> dict[str, int]:
     """The ids of five imports by name; each differs from the first in one property."""
     kinds: dict[str, dict[str, Any]] = {

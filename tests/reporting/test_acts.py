@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.intake import drafts
-from importers.models import FaceList, Image, Import
+from importers.models import FaceList, Image, Import, Person
 from importers.reporting import acts
 from importers.vault import viewing
 from tests.support.attestations import submit
@@ -22,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
 
 
 @pytest.fixture
-def second(colleague: User) -> Actor:
+def second(colleague: Person) -> Actor:
     return Actor.of_user(colleague, address="192.0.2.8", sign_in_method="password")
 
 

@@ -4,10 +4,9 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
-from importers.models import Batch, FaceList, Import
+from importers.models import Batch, FaceList, Import, Person
 from importers.reporting.history import PAGE_SIZE
 from tests.support.history import csv_rows, history_page, page_link, shown_imports
 from tests.support.image_rows import add_mixed_rows
@@ -21,7 +20,7 @@ class TestFilters:
         chosen = {
             "state": "state=completed",
             "list": f"face_list={FaceList.objects.get(name='Others').pk}",
-            "person": f"person={User.objects.get(username='approver').pk}",
+            "person": f"person={Person.objects.get(username='approver').pk}",
             "since": "since=2026-06-01",
             "until": "until=2026-05-31",
         }
@@ -72,7 +71,7 @@ class TestFilters:
         signed_in: Client,
         five_imports: dict[str, int],
         second_list: FaceList,
-        colleague: User,
+        colleague: Person,
     ) -> None:
         match = Import.objects.create(
             face_list=second_list, created_by=colleague, state="completed"

@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
-from importers.models import AuditEvent, FaceList, Import
+from importers.models import AuditEvent, FaceList, Import, Person
 from importers.reporting.history import CSV_COLUMNS
 from tests.support.history import csv_rows, history_page
 from tests.support.makers import MakeImports
@@ -86,7 +85,7 @@ def test_csv_cell_is_quoted_where_a_formula_may_begin(
 
 
 def test_csv_username_is_never_a_formula(signed_in: Client, make_imports: MakeImports) -> None:
-    make_imports(1, created_by=User.objects.create_user("@sum"))
+    make_imports(1, created_by=Person.objects.create_user("@sum"))
     assert csv_rows(signed_in)[1][4] == "'@sum"
 
 
@@ -99,7 +98,7 @@ def test_commas_quotes_and_newlines_stay_in_their_cell(
 
 
 def test_export_is_recorded_with_its_filters(
-    signed_in: Client, five_imports: dict[str, int], officer: User
+    signed_in: Client, five_imports: dict[str, int], officer: Person
 ) -> None:
     csv_rows(signed_in, f"?state=draft&person={officer.pk}")
     event = AuditEvent.objects.get(action="imports.exported")

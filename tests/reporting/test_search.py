@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from importers.audit.actors import Actor
-from importers.models import Batch, Image, Import
+from importers.models import Batch, Image, Import, Person
 from importers.reporting.search import MOST, Answer, Query, search
 from tests.support.attestations import sign
 from tests.support.image_rows import add_rows
@@ -50,7 +49,7 @@ def signed(make_imports: MakeImports, actor: Actor) -> Import:
     for row in (first, second, third):
         add_rows(row, 1)
     sign(first, actor)
-    other = User.objects.create_user("signer", first_name="Ines", last_name="Haddad")
+    other = Person.objects.create_user("signer", first_name="Ines", last_name="Haddad")
     sign(
         second,
         Actor.of_user(other, address="", sign_in_method="password"),
@@ -148,7 +147,7 @@ def test_filter_finds_imports_without_a_text(name: str, signed: Import) -> None:
     value: Any = {
         "jurisdiction": "us-wa",
         "image_source": "partner",
-        "signed_by": User.objects.get(username="signer"),
+        "signed_by": Person.objects.get(username="signer"),
     }[name]
     assert imports(ask(**{name: value})) == [signed]
 

@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.http import QueryDict
 
 from importers.audit.actors import Actor
@@ -11,7 +10,7 @@ from importers.consent import attestation, bases, statements
 from importers.consent.attestation import Signature
 from importers.forms import attestation_file, drafts
 from importers.forwarding import submission
-from importers.models import Attestation, Entry, Import, Statement
+from importers.models import Attestation, Entry, Import, Person, Statement
 from importers.models.consent import LawfulBasis
 
 TODAY = datetime.now(UTC).date()
@@ -35,7 +34,7 @@ ENTRY = Entry(listing_reason="confirmed_fraud")
 SIGNATURE: dict[str, Any] = {"typed_name": "Maya Okafor", "attested": True}
 
 
-def signature(draft: Import, person: User, entry: Entry = ENTRY, **changes: Any) -> Signature:
+def signature(draft: Import, person: Person, entry: Entry = ENTRY, **changes: Any) -> Signature:
     """Return what the person signs who is shown the draft as it is now."""
     answers = Attestation(**{"typed_name": "Maya Okafor", **ANSWERS, **changes})
     answers.warnings = changes.get("warnings", bases.warnings(answers, TODAY))

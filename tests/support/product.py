@@ -28,21 +28,20 @@ import django
 from django.core.management import call_command
 
 django.setup()
-from django.contrib.auth.models import User
+from importers.models import Person
 
 call_command("migrate", verbosity=0)
 call_command(
     "createsuperuser", interactive=False, username="officer", email="o@o.test", verbosity=0
 )
-User.objects.update(first_name="Maya", last_name="Okafor")
+Person.objects.update(first_name="Maya", last_name="Okafor")
 """
 OPEN_DRAFT = """
-from django.contrib.auth.models import User
-from importers.models import FaceList, Import
+from importers.models import FaceList, Import, Person
 
 values = {"environment": "local", "persona_id": "lst_fraud", "name": "Fraud"}
 face_list, _ = FaceList.objects.get_or_create(**values)
-print(Import.objects.create(face_list=face_list, created_by=User.objects.get()).pk)
+print(Import.objects.create(face_list=face_list, created_by=Person.objects.get()).pk)
 """
 
 

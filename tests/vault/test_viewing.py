@@ -3,11 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 
 from importers.audit.actors import Actor
-from importers.models import AuditEvent, Image, Import
+from importers.models import AuditEvent, Image, Import, Person
 from importers.vault import viewing
 from tests.support.makers import AddFile
 from tests.support.pictures import draw
@@ -64,7 +63,9 @@ def test_view_after_ten_minutes_is_recorded_again(image: Image, actor: Actor) ->
 def test_each_person_and_each_face_has_its_own_view(
     image: Image, actor: Actor, add_file: AddFile
 ) -> None:
-    colleague = Actor.of_user(User.objects.create_user("colleague"), address="", sign_in_method="")
+    colleague = Actor.of_user(
+        Person.objects.create_user("colleague"), address="", sign_in_method=""
+    )
     viewing.show(image, actor)
     viewing.show(image, colleague)
     viewing.show(add_file("b.jpg", draw(1)).image, actor)
@@ -127,7 +128,7 @@ class TestGallery:
         given = {"another image's": other.viewing, "another person's": image.viewing}
         given["old"] = image.viewing
         if proof == "another person's":
-            colleague = User.objects.create_user("colleague")
+            colleague = Person.objects.create_user("colleague")
             actor = Actor.of_user(colleague, address="", sign_in_method="")
         if proof == "old":
             monkeypatch.setattr(viewing, "SAME_VIEWING", timedelta(seconds=-1))

@@ -4,18 +4,17 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from importers.audit.actors import Actor
 from importers.consent import statements
-from importers.models import Attestation, Import
+from importers.models import Attestation, Import, Role
 from importers.models.consent import LawfulBasis
 from tests.support.attestations import ANSWERS, submit, typed
 from tests.support.makers import MakeDraft
 from tests.support.pages import page_of, values_of, words, words_of
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, make_person
 from tests.support.review import save
 from tests.support.trail import actions
 
@@ -133,7 +132,7 @@ class TestReuse:
     def test_answers_of_somebody_else_are_not_offered(
         self, client: Client, draft: Import, earlier: Import
     ) -> None:
-        User.objects.create_user("colleague", password=PASSWORD)
+        make_person("colleague", Role.OFFICER)
         client.post("/account/login/", {"login": "colleague", "password": PASSWORD})
         assert "Use the answers" not in words(page_of(client, draft))
         self.reuse(client, draft)

@@ -5,20 +5,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from importers.audit.actors import Actor
 from importers.consent import bases, manifest, seal, statements
 from importers.intake import drafts
-from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import
+from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import, Person, Role
 from importers.models.consent import LawfulBasis
 from tests.support.attestations import publish
 from tests.support.files import incoming, receive_one
 from tests.support.image_rows import add_rows
 from tests.support.pages import page_of, values_of, words, words_of
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, make_person
 from tests.support.pictures import draw
 from tests.support.review import review, save, sign, signature_on
 from tests.support.trail import actions
@@ -134,7 +133,7 @@ class TestReview:
 
 class TestSigning:
     def test_signing_stores_the_attestation_and_cuts_batches(
-        self, signed_in: Client, answered: Import, officer: User
+        self, signed_in: Client, answered: Import, officer: Person
     ) -> None:
         response = sign(signed_in, answered)
         assert (response.status_code, response.url) == (302, f"/imports/{answered.pk}/")
@@ -223,7 +222,7 @@ class TestRefusedSignature:
         assert is_untouched(draft)
 
     def test_wrong_password_is_recorded_and_counts(
-        self, signed_in: Client, answered: Import, officer: User
+        self, signed_in: Client, answered: Import, officer: Person
     ) -> None:
         html = review(signed_in, answered)
         for _ in range(5):
@@ -240,7 +239,7 @@ class TestRefusedSignature:
     def test_account_without_a_full_name_cannot_sign(
         self, signed_in: Client, answered: Import
     ) -> None:
-        User.objects.update(first_name="", last_name="")
+        Person.objects.update(first_name="", last_name="")
         response = sign(signed_in, answered, typed_name="officer")
         assert response.status_code == 422
         assert "Your account has no full name, so you cannot sign." in words_of(response)
@@ -269,7 +268,7 @@ def publish_statement(client: Client, draft: Import, actor: Actor) -> None:
 
 
 def sign_in_as_colleague(client: Client, draft: Import, actor: Actor) -> None:
-    User.objects.create_user("colleague", password=PASSWORD, first_name="Maya", last_name="Okafor")
+    make_person("colleague", Role.OFFICER, first_name="Maya", last_name="Okafor")
     client.post("/account/logout/")
     client.post("/account/login/", {"login": "colleague", "password": PASSWORD})
 

@@ -9,13 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from importers.audit.actors import Actor
 from importers.consent import seal
-from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import
+from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import, Person
 from tests.support.attestations import sign, submit
 from tests.support.makers import MakeDraft
 from tests.support.pages import words_of
@@ -50,7 +49,7 @@ def csv_rows(client: Client, face_import: Import) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_download_has_a_neutral_name_and_is_recorded(
-    name: str, signed_in: Client, submitted: Import, officer: User
+    name: str, signed_in: Client, submitted: Import, officer: Person
 ) -> None:
     response = download(signed_in, name, submitted)
     file = FILES[name]

@@ -4,13 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
-from importers.models import AuditEvent, Environment, FaceList, Image, Import
+from importers.models import AuditEvent, Environment, FaceList, Image, Import, Person
 from tests.support.attestations import submit
 from tests.support.image_rows import add_rows
 from tests.support.pages import page_of, words, words_of
@@ -23,7 +22,7 @@ TO_CONTENTS = {"HX-Request": "true", "HX-Target": "contents"}
 
 class TestOpening:
     def test_choosing_a_list_opens_a_draft(
-        self, signed_in: Client, officer: User, face_list: FaceList
+        self, signed_in: Client, officer: Person, face_list: FaceList
     ) -> None:
         response = signed_in.post("/imports/new/", {"face_list": face_list.pk})
         draft = Import.objects.get()

@@ -8,12 +8,11 @@ from typing import Any, NoReturn
 
 import pytest
 from django.conf import settings as project
-from django.contrib.auth.models import User
 from django.db import connection as database
 from django.db import connections
 from django.test import Client
 
-from importers.models import AuditEvent, Image, Import
+from importers.models import AuditEvent, Image, Import, Person
 from tests.support.pages import upload, words_of
 from tests.support.pictures import draw
 from tests.support.stored_files import stored_files
@@ -41,12 +40,12 @@ def post(client: Client, path: str, length: int) -> Any:
 class TestBodies:
     @pytest.mark.parametrize(
         ("path", "status"),
-        [("/imports/1/files/", 302), ("/lists/add/", 302), ("/nowhere/", 404), ("/admin/", 302)],
+        [("/imports/1/files/", 302), ("/lists/add/", 302), ("/nowhere/", 404), ("/people/1/", 404)],
     )
     def test_body_of_a_stranger_is_not_read(self, path: str, status: int, client: Client) -> None:
         assert post(client, path, 100).status_code == status
 
-    @pytest.mark.parametrize("path", ["/account/login/", "/account/signup/", "/admin/login/"])
+    @pytest.mark.parametrize("path", ["/account/login/", "/account/signup/"])
     def test_large_body_of_a_stranger_is_refused_unread(self, path: str, client: Client) -> None:
         answer = post(client, path, project.STRANGER_BODY_MAX_BYTES + 1)
         assert (answer.status_code, answer.content) == (413, b"The request is too large.\n")
@@ -109,7 +108,7 @@ def pragma(statement: str) -> Any:
 
 @pytest.mark.django_db
 def test_fault_page_names_no_cause(
-    signed_in: Client, officer: User, monkeypatch: pytest.MonkeyPatch
+    signed_in: Client, officer: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed_in.raise_request_exception = False
     monkeypatch.setattr("importers.views.imports.HistoryForm", None)

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models.functions import Now
@@ -17,11 +16,11 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image as Picture
 
-from importers.models import AuditEvent, FaceList, Image, Import
+from importers.models import AuditEvent, FaceList, Image, Import, Person, Role
 from importers.vault import viewing
 from tests.support.makers import MakeDraft
 from tests.support.pages import page_of
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, make_person
 from tests.support.pictures import draw
 from tests.support.stored_files import keys_of
 
@@ -69,7 +68,7 @@ def check_headers(response: Any) -> None:
     assert response.headers["X-Frame-Options"] == "DENY"
 
 
-def test_repeated_views_are_recorded_once(signed_in: Client, image: Image, officer: User) -> None:
+def test_repeated_views_are_recorded_once(signed_in: Client, image: Image, officer: Person) -> None:
     for name in ("thumbnail", "image", "image"):
         signed_in.get(reverse(name, args=[image.key]))
     event = AuditEvent.objects.get(action="face.viewed")
@@ -91,7 +90,7 @@ def test_page_of_thumbnails_is_recorded_as_one_view(signed_in: Client, draft: Im
 def test_later_views_and_other_people_are_recorded_separately(
     signed_in: Client, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    User.objects.create_user("auditor", password=PASSWORD)
+    make_person("auditor", Role.AUDITOR)
     other = Client()
     other.post("/account/login/", {"login": "auditor", "password": PASSWORD})
     path = reverse("image", args=[image.key])

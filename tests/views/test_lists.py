@@ -4,14 +4,13 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
 from importers.gateway import rate_limit
 from importers.local_persona import LocalPersona
-from importers.models import AuditEvent, Environment, FaceList, Gateway, Import
+from importers.models import AuditEvent, Environment, FaceList, Gateway, Import, Person
 from tests.support.forwarding import share_is_used
 from tests.support.pages import words_of
 
@@ -30,7 +29,7 @@ def add(client: Client, persona_id: str, name: str = "") -> Any:
 
 class TestPage:
     def test_page_shows_id_state_and_imports_of_each_list(
-        self, signed_in: Client, officer: User, persona: LocalPersona
+        self, signed_in: Client, officer: Person, persona: LocalPersona
     ) -> None:
         read(signed_in)
         watched = FaceList.objects.get(name="Watch list")
@@ -82,7 +81,7 @@ class TestPage:
 
 class TestReading:
     def test_reading_keeps_every_face_list_and_no_other_list(
-        self, signed_in: Client, officer: User, persona: LocalPersona
+        self, signed_in: Client, officer: Person, persona: LocalPersona
     ) -> None:
         added = persona.add_list("Deepfakes")
         response = read(signed_in)

@@ -4,13 +4,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from importers.audit.actors import Actor
-from importers.models import Batch, FaceList, Image, Import
+from importers.models import Batch, FaceList, Image, Import, Person
 from importers.vault import viewing
 from tests.support.attestations import kept, submit
 from tests.support.image_rows import add_mixed_rows
@@ -36,7 +35,7 @@ def test_history_queries_do_not_grow_with_imports(
 ) -> None:
     make_imports(5)
     few = count_queries(signed_in, path)
-    people = User.objects.bulk_create(User(username=f"person {n}") for n in range(195))
+    people = Person.objects.bulk_create(Person(username=f"person {n}") for n in range(195))
     lists = FaceList.objects.bulk_create(
         FaceList(environment="local", persona_id=f"lst_{n}") for n in range(195)
     )
@@ -87,7 +86,7 @@ def test_image_record_queries_do_not_grow_with_images_or_views(
     few = count_queries(signed_in, f"/images/{face.key}/record/")
     add_mixed_rows(draft, 500)
     for number in range(50):
-        person = User.objects.create_user(f"person {number}")
+        person = Person.objects.create_user(f"person {number}")
         other = Actor.of_user(person, address="192.0.2.7", sign_in_method="password")
         viewing.show_gallery(draft, [face], other)
         viewing.show_thumbnail(face, other)

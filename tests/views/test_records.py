@@ -4,14 +4,22 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
 from importers.audit.actors import Actor
 from importers.intake import drafts
-from importers.models import Attestation, AuditEvent, Batch, Entry, FaceList, Image, Import
+from importers.models import (
+    Attestation,
+    AuditEvent,
+    Batch,
+    Entry,
+    FaceList,
+    Image,
+    Import,
+    Role,
+)
 from importers.vault import viewing
 from importers.views import records
 from tests.support.attestations import ANSWERS, submit
@@ -19,7 +27,7 @@ from tests.support.files import incoming, receive_one
 from tests.support.image_rows import add_rows
 from tests.support.makers import MakeDraft
 from tests.support.pages import words_of
-from tests.support.people import PASSWORD
+from tests.support.people import make_person
 from tests.support.pictures import draw
 
 pytestmark = pytest.mark.django_db
@@ -204,7 +212,7 @@ class TestImage:
     def test_record_names_everyone_who_viewed_the_face(
         self, signed_in: Client, image: Image, submitted: Import
     ) -> None:
-        auditor = User.objects.create_user("auditor", password=PASSWORD)
+        auditor = make_person("auditor", Role.AUDITOR)
         other = Actor.of_user(auditor, address="192.0.2.9", sign_in_method="password")
         viewing.show(image, other)
         text = words_of(image_record(signed_in, image))

@@ -5,10 +5,9 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
-from importers.models import AuditEvent, Batch, Image, Import
+from importers.models import AuditEvent, Batch, Image, Import, Person
 from importers.reporting.search import MOST
 from tests.support.image_rows import add_rows
 from tests.support.makers import MakeImports
@@ -83,7 +82,7 @@ def test_rejected_and_destroyed_images_say_so(signed_in: Client, make_imports: M
 
 
 def test_signed_import_shows_its_attestation(
-    signed_in: Client, submitted: Import, officer: User
+    signed_in: Client, submitted: Import, officer: Person
 ) -> None:
     text = words_of(ask(signed_in, lawful_basis="consent", jurisdiction="us-il"))
     assert "Jurisdiction Illinois (BIPA) Searched by" in text
@@ -98,7 +97,7 @@ def test_signed_import_shows_its_attestation(
     [("face-1.jpg", "text"), ("Jane Doe", "text"), ("ab" * 32, "hash"), ("mprt_A1", "importer")],
 )
 def test_search_is_recorded_without_its_text(
-    text: str, kind: str, signed_in: Client, submitted: Import, officer: User
+    text: str, kind: str, signed_in: Client, submitted: Import, officer: Person
 ) -> None:
     ask(signed_in, text, signed_by=officer.pk)
     event = AuditEvent.objects.get(action="records.searched")

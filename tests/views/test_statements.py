@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from importers.access.roles import assign
 from importers.audit.actors import Actor
 from importers.consent import statements
-from importers.models import AuditEvent, Statement
+from importers.models import AuditEvent, Person, Role, Statement
 from importers.models.consent import LawfulBasis
 from tests.support.pages import values_of, words, words_of
 from tests.support.people import PASSWORD
@@ -21,9 +21,8 @@ WORDING = "I attest:\n\n1. Every person is 18 or older.\n\nMy typed name is my s
 
 
 @pytest.fixture
-def administrator(signed_in: Client, officer: User) -> Client:
-    officer.is_staff = True
-    officer.save()
+def administrator(signed_in: Client, officer: Person) -> Client:
+    assign(officer, [Role.ADMINISTRATOR])
     return signed_in
 
 
@@ -63,10 +62,10 @@ class TestIndex:
         assert words(first) in earlier
 
     def test_only_administrators_are_offered_a_new_version(
-        self, signed_in: Client, officer: User
+        self, signed_in: Client, officer: Person
     ) -> None:
         assert PATH not in signed_in.get("/statements/").content.decode()
-        User.objects.filter(pk=officer.pk).update(is_staff=True)
+        assign(officer, [Role.ADMINISTRATOR])
         html = signed_in.get("/statements/").content.decode()
         assert all(f"/statements/{basis}/new/" in html for basis in LawfulBasis)
 
@@ -93,10 +92,10 @@ class TestRight:
         assert nothing_was_published()
 
     def test_administrator_who_became_an_officer_may_not_publish_the_preview(
-        self, administrator: Client, officer: User
+        self, administrator: Client, officer: Person
     ) -> None:
         assert preview(administrator).status_code == 200
-        User.objects.filter(pk=officer.pk).update(is_staff=False)
+        assign(officer, [Role.OFFICER])
         assert publish(administrator).status_code == 403
         assert nothing_was_published()
 
@@ -132,7 +131,7 @@ class TestPublishing:
         assert "Publish version" not in words_of(answer)
 
     def test_confirmed_version_is_published_and_recorded(
-        self, administrator: Client, officer: User
+        self, administrator: Client, officer: Person
     ) -> None:
         (carried,) = values_of(preview(administrator).content.decode(), "text")
         answer = publish(administrator, carried.replace("\n", "\r\n"))
@@ -191,7 +190,7 @@ class TestMeanwhile:
     @pytest.mark.on_both_databases
     @pytest.mark.django_db(transaction=True)
     def test_one_of_two_administrators_who_publish_at_once_succeeds(
-        self, administrator: Client, officer: User
+        self, administrator: Client, officer: Person
     ) -> None:
         def publish_own(name: str) -> int:
             client = Client()

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.models import QuerySet
 
+from importers.access import roles
 from importers.gateway.environments import current
-from importers.models import Environment, FaceList
+from importers.models import Environment, FaceList, Person
 from importers.models.people import DEMO_PEOPLE, demo_accounts
 
 
@@ -36,8 +36,8 @@ class Command(BaseCommand):
             )
         call_command("migrate", verbosity=0)
         password = _password()
-        for username, (first, last) in DEMO_PEOPLE.items():
-            _make(username, first, last, password)
+        for username, (role, first, last) in DEMO_PEOPLE.items():
+            roles.assign(_account(username, first, last, password), [role])
         others = ", ".join(name for name in DEMO_PEOPLE if name != "officer")
         self.stdout.write(
             f"\n  Consentry  http://127.0.0.1:{port}\n"
@@ -54,7 +54,7 @@ def refuse_real_use() -> None:
             "PERSONA_API_KEY is not a sandbox key: for a demo, unset it or use a sandbox key."
         )
     tables = connection.introspection.table_names()
-    if User._meta.db_table in tables and User.objects.exclude(pk__in=demo_accounts()).exists():
+    if Person._meta.db_table in tables and Person.objects.exclude(pk__in=demo_accounts()).exists():
         found = "accounts other than the demo's"
     elif FaceList._meta.db_table in tables and _real_lists(environment).exists():
         found = "face lists from Persona"
@@ -100,11 +100,11 @@ def _password() -> str:
     return kept.read_text()
 
 
-def _make(username: str, first: str, last: str, password: str) -> None:
-    user, _ = User.objects.get_or_create(
+def _account(username: str, first: str, last: str, password: str) -> Person:
+    user, _ = Person.objects.get_or_create(
         username=username, defaults={"first_name": first, "last_name": last}
     )
-    user.is_staff = user.is_superuser = username == "admin"
     if not user.check_password(password):  # setting it again would end every session
         user.set_password(password)
-    user.save()
+        user.save()
+    return user

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -20,7 +19,7 @@ from importers.imaging.processes import CannotStart
 from importers.intake import aside, drafts, entries, files
 from importers.intake.files import IncomingFile
 from importers.lists import catalog
-from importers.models import FaceList, Image, Import
+from importers.models import FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
 from importers.models.workers import worker_is_seen
 from importers.vault.keeping import StorageUnavailable
@@ -104,7 +103,7 @@ def _refusal(sentence: str) -> CommandError:
 
 def _actor(username: str) -> Actor:
     """Return the person, at an address that names the account of the operating system."""
-    user = User.objects.filter(username=username, is_active=True).first()
+    user = Person.objects.filter(username=username, is_active=True).first()
     if user is None:
         raise _refusal(f"There is no active account named {username!r}. Nothing was sent.")
     system = f"command line: {getpass.getuser()}@{socket.gethostname()}"
