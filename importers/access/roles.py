@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from importers.models import Person, Right, Role
 
@@ -34,6 +34,9 @@ def assign(person: Person, roles: Iterable[Role]) -> None:
 
 def install(using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
     """Make each role's group, with exactly its rights. Django has made the permissions by now."""
+    # `migrate` may have been limited to another app, or may have removed the tables.
+    if Group._meta.db_table not in connections[using].introspection.table_names():
+        return
     permissions = Permission.objects.using(using).filter(content_type__app_label="importers")
     for role, rights in RIGHTS.items():
         group, _is_new = Group.objects.using(using).get_or_create(name=role)
