@@ -20,7 +20,6 @@ RIGHTS = {
             Right.PUBLISH_STATEMENTS,
             Right.SET_POLICY,
             Right.ADD_LISTS,
-            Right.PAUSE_SENDING,
             Right.SEE_TRAIL,
         }
     ),

@@ -80,6 +80,10 @@ class Progress:
         return sum(batch.state in Batch.FINAL for batch in self.batches)
 
     @property
+    def offers_an_act(self) -> bool:
+        return bool(self.can_be_retried or self.unsent_count or self.lost_image_count)
+
+    @property
     def unsent_count(self) -> int:
         """Batches that can be canceled: Persona has none of their images."""
         return sum(

@@ -15,8 +15,8 @@ from importers.forms.entries import EntryForm, IncludeForm, count_personal
 from importers.forwarding.submission import preview
 from importers.intake import aside, entries, files, known
 from importers.models import Image, Import, Right
-from importers.vault import viewing
 from importers.views.htmx import HtmxHttpRequest, changes_draft
+from importers.views.images import show_gallery
 
 GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE, ASIDE_SHOWN = 48, 20, 24
 LONGEST_FILTER = 200
@@ -29,7 +29,7 @@ def shelf(request: HtmxHttpRequest, draft: Import) -> dict[str, Any]:
     rejected = left_out.exclude(reason__in=Image.ASIDE)
     page = request.GET.get("page") or request.POST.get("page")
     gallery = Paginator(accepted, GALLERY_PAGE_SIZE).get_page(page)
-    viewing.show_gallery(draft, gallery, lookups.actor(request))
+    show_gallery(request, draft, gallery)
     return {
         "gallery": gallery,
         "filter": request.POST.get("q", ""),

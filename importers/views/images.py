@@ -1,16 +1,16 @@
 """Faces, for people who may see them; never for a cache."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from importers.access import lookups
+from importers.access import lookups, rights
 from importers.access.rights import needs
 from importers.audit.actors import Actor
-from importers.models import Image, Right
+from importers.models import Image, Import, Right
 from importers.vault import viewing
 
 # An image opened by itself must not run anything that its bytes may hide.
@@ -30,6 +30,12 @@ def thumbnail(request: HttpRequest, key: UUID) -> HttpResponse:
     image = lookups.visible_image(request, key)
     show = partial(viewing.show_thumbnail, viewing=request.GET.get("viewing", ""))
     return _answer(request, image, show, "image/jpeg")
+
+
+def show_gallery(request: HttpRequest, face_import: Import, images: Iterable[Image]) -> None:
+    """Record that the person sees these faces. Whoever may not see faces is shown none."""
+    if rights.may(request, Right.SEE_FACES):
+        viewing.show_gallery(face_import, images, lookups.actor(request))
 
 
 def _answer(

@@ -24,10 +24,10 @@ from importers.intake import drafts
 from importers.lists import catalog
 from importers.models import Image, Import, Right
 from importers.reporting import history, outcomes, record
-from importers.vault import viewing
 from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
 from importers.views.drafts import draft_page
 from importers.views.htmx import HtmxHttpRequest
+from importers.views.images import show_gallery
 
 
 @needs()
@@ -90,7 +90,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     face_import = lookups.visible_import(request, import_id)
-    if face_import.is_draft:
+    if face_import.is_draft and rights.may(request, Right.MAKE_IMPORTS):
         return draft_page(request, face_import)
     signed = getattr(face_import, "attestation", None)
     context = {
@@ -122,7 +122,7 @@ def _files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
     rejected = face_import.files.filter(state=Image.State.LEFT_OUT)
     images = Paginator(record.images(face_import), GALLERY_PAGE_SIZE)
     shown = images.get_page(request.GET.get("page"))
-    viewing.show_gallery(face_import, shown, lookups.actor(request))
+    show_gallery(request, face_import, shown)
     return {
         "images": shown,
         "faces": [(image, outcomes.of(image)) for image in shown],

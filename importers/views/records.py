@@ -17,7 +17,7 @@ from importers.audit.actions import Action
 from importers.consent import manifest
 from importers.models import Attestation, Entry, Image, Import, Right
 from importers.reporting import acts, exports, outcomes, record
-from importers.vault import viewing
+from importers.views.images import show_gallery
 
 PAGE_SIZE, PRINTED_PAGE_SIZE = 200, 5_000
 
@@ -56,7 +56,7 @@ def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
     image = lookups.visible_file(request, key)
     if image.state == Image.State.ACCEPTED:
         # First, so that the views below include this one.
-        viewing.show_gallery(image.face_import, [image], lookups.actor(request))
+        show_gallery(request, image.face_import, [image])
     context: dict[str, Any] = {
         "image": image,
         "import": image.face_import,
