@@ -5,6 +5,7 @@ A blank value counts as not set. A wrong one is refused with the variable's name
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -40,6 +41,18 @@ def decimal(name: str, default: float, *, least: float, most: float) -> float:
 def words(name: str, default: str = "") -> list[str]:
     """Return the parts of a comma-separated value, without blank ones."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def choices(name: str, among: Sequence[str]) -> frozenset[str]:
+    """Return which of these a comma-separated value names; `all` names each of them."""
+    named = words(name)
+    if named == ["all"]:
+        return frozenset(among)
+    if unknown := [word for word in named if word not in among]:
+        raise ImproperlyConfigured(
+            f"{name} must be all, or some of {', '.join(among)}; not {unknown[0]!r}."
+        )
+    return frozenset(named)
 
 
 def _number(

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_guid",
     "django_htmx",
     "django.forms",  # our templates override its field template
@@ -67,7 +68,8 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "importers.middleware.SignInRequired",  # these three before CSRF, which reads the body
+    "importers.middleware.SignInRequired",  # these four before CSRF, which reads the body
+    "importers.middleware.SecondFactorRequired",
     "importers.middleware.RightsRequired",
     "importers.middleware.UploadsOfTheSignedIn",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -149,7 +151,33 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+ACCOUNT_FORMS = {"user_token": "importers.access.links.LinkForm"}
+# Without allauth's own, which copies the e-mail address of an account.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  # a class
+PASSWORD_RESET_TIMEOUT = 24 * 60 * 60
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
+
+# The second factor (django-allauth). MFA_REQUIRED holds the roles that must use one.
+ROLES = ("officer", "approver", "auditor", "administrator")
+MFA_REQUIRED = env.choices("MFA_REQUIRED", ROLES)
+MFA_ADAPTER = "importers.access.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # no mail is sent, so no address is ever verified
+MFA_REAUTHENTICATION_REQUIRED = False  # `access.recent` asks for it, on all pages alike
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # a sign-in takes two requests
+MFA_FORMS = {
+    "activate_totp": "importers.forms.second_factor.SetUpAppForm",
+    "authenticate": "importers.forms.second_factor.CodeForm",
+    "reauthenticate": "importers.forms.second_factor.ConfirmByCodeForm",
+    "add_webauthn": "importers.forms.second_factor.AddPasskeyForm",
+    "edit_webauthn": "importers.forms.second_factor.RenamePasskeyForm",
+    "authenticate_webauthn": "importers.forms.second_factor.PasskeyForm",
+    "reauthenticate_webauthn": "importers.forms.second_factor.ConfirmByPasskeyForm",
+    "login_webauthn": "importers.forms.second_factor.SignInByPasskeyForm",
+}
+
 # A container's health check or a load balancer asks the web server itself, over plain HTTP.
 PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
 # The rows as they are stored, to read only, for administrators who look into a trouble.

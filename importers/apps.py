@@ -7,7 +7,7 @@ class ImportersConfig(AppConfig):
 
     def ready(self) -> None:
         from importers import checks  # noqa: F401  (registers itself)
-        from importers.access import roles
+        from importers.access import links, roles, second_factor  # noqa: F401  (two register)
         from importers.consent import statements
         from importers.models import counters
 

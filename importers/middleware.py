@@ -10,10 +10,11 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
-from importers.access import lookups, rights
+from importers.access import lookups, rights, second_factor
 from importers.access.addresses import check_proxies
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -21,6 +22,7 @@ from importers.intake.upload_handler import BoundedFileUploadHandler
 from importers.models import Right
 
 SIGN_IN_AGAIN = "You are signed out. Everything accepted so far is kept. Sign in again to continue."
+SECOND_FACTOR_MISSING = "Your role needs a second factor. Open “Your account” to set it up."
 TOO_LARGE = "The request is too large.\n"
 FILE_SENT = (200, 206, 304)
 # None of these is used, so that no injected script can use them either.
@@ -109,6 +111,21 @@ class SignInRequired(LoginRequiredMiddleware):
         if request.method != "GET":  # signing in returns to the page and never repeats an act
             return redirect_to_login(_page_before(request))
         return super().handle_no_permission(request, view_func)
+
+
+class SecondFactorRequired(MiddlewareMixin):
+    """Lead people to the set-up of the second factor that their role needs, and nowhere else."""
+
+    def process_view(self, request: HttpRequest, view: Any, *_: object) -> HttpResponseBase | None:
+        if second_factor.is_open_without(view) or not second_factor.is_missing(request):
+            return None
+        page = reverse("mfa_index")
+        if request.headers.get("HX-Request") == "true":
+            return HttpResponse(status=403, headers={"HX-Redirect": page})
+        if request.accepts("application/json") and not request.accepts("text/html"):
+            answer = {"code": "second_factor_missing", "reason": SECOND_FACTOR_MISSING}
+            return JsonResponse(answer, status=403)
+        return redirect(page)
 
 
 class RightsRequired(MiddlewareMixin):

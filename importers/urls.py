@@ -1,10 +1,12 @@
-from allauth.account import views as account
+from allauth.account import views as allauth
+from allauth.mfa.webauthn import views as passkeys
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
 from importers import admin
 from importers.access.rights import own_account
 from importers.views import (
+    account,
     attestations,
     bases,
     contents,
@@ -26,11 +28,27 @@ ONE = "imports/<int:import_id>"
 BATCH = f"{ONE}/batches/<int:number>"
 
 OWN_ACCOUNT = {
-    "login": ("account_login", account.login),
-    "logout": ("account_logout", account.logout),
-    "password": ("account_change_password", account.password_change),
-    "signup": ("account_signup", account.signup),
-    "inactive": ("account_inactive", account.account_inactive),
+    "": ("account", account.index),
+    "login/": ("account_login", allauth.login),
+    "login/code/": ("mfa_authenticate", account.enter_code),
+    "login/passkey/": ("mfa_login_webauthn", passkeys.login_webauthn),
+    "logout/": ("account_logout", account.sign_out),
+    "signup/": ("account_signup", allauth.signup),
+    "inactive/": ("account_inactive", allauth.account_inactive),
+    "password/": ("account_change_password", account.change_password),
+    "link/<uidb36>/<key>/": ("account_reset_password_from_key", account.set_password),
+    "confirm/": ("account_reauthenticate", account.confirm),
+    "confirm/code/": ("mfa_reauthenticate", account.confirm_by_code),
+    "confirm/passkey/": ("mfa_reauthenticate_webauthn", account.confirm_by_passkey),
+    "second-factor/": ("mfa_index", account.second_factors),
+    "second-factor/app/": ("mfa_activate_totp", account.add_app),
+    "second-factor/app/remove/": ("mfa_deactivate_totp", account.remove_app),
+    "second-factor/passkeys/add/": ("mfa_add_webauthn", account.add_passkey),
+    "second-factor/passkeys/<int:pk>/": ("mfa_edit_webauthn", account.rename_passkey),
+    "second-factor/passkeys/<int:pk>/remove/": ("mfa_remove_webauthn", account.remove_passkey),
+    "second-factor/codes/": ("mfa_view_recovery_codes", account.show_codes),
+    "second-factor/codes/new/": ("mfa_generate_recovery_codes", account.make_codes),
+    "second-factor/codes/download/": ("mfa_download_recovery_codes", account.download_codes),
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -82,7 +100,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
     *(
-        path(f"account/{address}/", own_account(view), name=name)
+        path(f"account/{address}", own_account(view), name=name)
         for address, (name, view) in OWN_ACCOUNT.items()
     ),
 ]

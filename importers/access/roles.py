@@ -26,6 +26,12 @@ RIGHTS = {
 }
 
 
+def of(person: Person) -> dict[Role, list[Right]]:
+    """Return the person's roles, and what each allows, in the order of their definition."""
+    held = [role for role in Role if role in person.roles]
+    return {role: [right for right in Right if right in RIGHTS[role]] for role in held}
+
+
 def assign(person: Person, roles: Iterable[Role]) -> None:
     """Give the person exactly these roles."""
     person.groups.set(Group.objects.filter(name__in=roles))

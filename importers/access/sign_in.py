@@ -4,12 +4,14 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.signals import password_changed
 from allauth.core import context
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import ValidationError
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from importers.access import methods
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor, nobody
@@ -52,7 +54,12 @@ def is_password(request: HttpRequest, password: str) -> bool:
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: Person, **_: Any) -> None:
-    trail.append(_actor(request, user), Action.PERSON_SIGNED_IN, user)
+    trail.append(_actor(request, user), Action.PERSON_SIGNED_IN, user, methods=methods.of(request))
+
+
+@receiver(password_changed)
+def record_password_change(request: HttpRequest, user: Person, **_: Any) -> None:
+    trail.append(_actor(request, user), Action.PERSON_PASSWORD_CHANGED, user)
 
 
 @receiver(user_logged_out)

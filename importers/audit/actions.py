@@ -9,6 +9,12 @@ class Action(StrEnum):
     PERSON_REFUSED = "person.refused"
     PERSON_THROTTLED = "person.throttled"
     PERSON_DENIED = "person.denied"
+    PERSON_PASSWORD_CHANGED = "person.password_changed"  # noqa: S105  # an act
+    PERSON_PASSWORD_SET = "person.password_set"  # noqa: S105  # an act
+    PERSON_FACTOR_ADDED = "person.factor_added"
+    PERSON_FACTOR_REMOVED = "person.factor_removed"
+    PERSON_RECOVERY_CODES_MADE = "person.recovery_codes_made"
+    PERSON_RECOVERY_CODE_USED = "person.recovery_code_used"
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"

@@ -1,6 +1,6 @@
 """The answers of an attestation, and the signature under them, checked before any domain call."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ from django import forms
 
 from importers.consent import bases
 from importers.consent.attestation import Shown, is_name_of
+from importers.forms.confirmation import ConfirmedForm
 from importers.forms.fields import DateInput
 from importers.models import Attestation, Import, Person
 from importers.models.consent import Article9, Jurisdiction, LawfulBasis
@@ -139,7 +140,7 @@ class AttestationForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("term_ends_on", "This is more than ten years ahead. Check the year.")
 
 
-class SignatureForm(forms.Form):
+class SignatureForm(ConfirmedForm):
     """The signature under answers that are complete."""
 
     warnings = forms.MultipleChoiceField(
@@ -161,13 +162,6 @@ class SignatureForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         error_messages={"required": "Type your full name. It is your signature."},
     )
-    password = forms.CharField(
-        label="Your password",
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        error_messages={"required": "Enter your password to sign."},
-    )
-    use_required_attribute = False
 
     def __init__(
         self,
@@ -175,15 +169,11 @@ class SignatureForm(forms.Form):
         person: Person,
         to_confirm: list[str],
         costs: dict[str, str],
-        is_password: Callable[[str], bool],
         **kwargs: Any,
     ) -> None:
-        """`costs` says for each mode what it costs.
-
-        `is_password` returns True for the person's password, or raises ValidationError.
-        """
+        """`costs` says for each mode what it costs."""
         super().__init__(*args, **kwargs)
-        self._person, self._is_password = person, is_password
+        self._person = person
         confirmed = self.fields["warnings"]
         confirmed.choices = [(sentence, sentence) for sentence in to_confirm]  # type: ignore[attr-defined]
         self.fields["mode"].choices = [  # type: ignore[attr-defined]
@@ -198,13 +188,6 @@ class SignatureForm(forms.Form):
 
     def clean_typed_name(self) -> str:
         return checked_name(self.cleaned_data["typed_name"], self._person)
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        # Last, because each wrong password counts against the account.
-        if not self.errors and not self._is_password(cleaned["password"]):
-            self.add_error("password", "This is not your password.")
-        return cleaned
 
 
 class ShownForm(forms.Form):

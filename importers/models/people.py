@@ -2,8 +2,9 @@
 
 from datetime import date
 from functools import cached_property
+from typing import Any
 
-from django.contrib.auth.models import AbstractUser, Permission
+from django.contrib.auth.models import AbstractUser, Group, Permission
 from django.db import models
 from django.db.models import OuterRef, Q, QuerySet, StringAgg, Subquery, TextField, Value
 from django.db.models.functions import Coalesce
@@ -34,6 +35,16 @@ class Role(models.TextChoices):
     ADMINISTRATOR = "administrator", "Administrator"
 
 
+class Method(models.TextChoices):
+    """How a person proves who they are: the codes of allauth, and what a page calls them."""
+
+    PASSWORD = "password", "password"
+    TOTP = "totp", "authenticator app"
+    PASSKEY = "webauthn", "passkey"
+    RECOVERY_CODE = "recovery_codes", "recovery code"
+    SINGLE_SIGN_ON = "socialaccount", "single sign-on"
+
+
 # The demo's accounts: role, first and last name.
 DEMO_PEOPLE = {
     "admin": (Role.ADMINISTRATOR, "Ada", "Lindqvist"),
@@ -49,6 +60,8 @@ class Person(AbstractUser):
     ends_on = models.DateField(
         "Last day", null=True, blank=True, help_text="the last day on which it can be used"
     )
+    # Raised to end the sessions that began before.
+    session_round = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ["username"]
@@ -61,6 +74,16 @@ class Person(AbstractUser):
             _given_to(self).values_list("codename", flat=True) if codes is None else codes.split()
         )
         return frozenset(map(Right, given))
+
+    @cached_property
+    def roles(self) -> frozenset[Role]:
+        names: str | None = getattr(self, "role_names", None)
+        held = _roles_of(self).values_list("name", flat=True) if names is None else names.split()
+        return frozenset(map(Role, held))
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session must carry: it ends with the password, or with its round."""
+        return f"{super().get_session_auth_hash()}-{self.session_round}"
 
     @property
     def is_current(self) -> bool:
@@ -75,13 +98,20 @@ def current() -> QuerySet[Person]:
 
 
 def with_rights(people: QuerySet[Person]) -> QuerySet[Person]:
-    """Read each person's rights in the same query."""
-    by_app = _given_to(OuterRef("pk")).order_by().values("content_type")
-    codes = by_app.annotate(
-        codes=StringAgg("codename", Value(" "), output_field=TextField())
-    ).values("codes")
+    """Read each person's rights and roles in the same query."""
+    person = OuterRef("pk")
+    rights = _given_to(person).order_by().values("content_type")
+    roles = _roles_of(person).order_by().values("user")
     return people.annotate(
-        right_codes=Coalesce(Subquery(codes), Value(""), output_field=TextField())
+        right_codes=_joined(rights, "codename"), role_names=_joined(roles, "name")
+    )
+
+
+def _joined(rows: QuerySet[Any, Any], column: str) -> Coalesce:
+    """Return the values of rows that are grouped already, with spaces between them."""
+    words = StringAgg(column, Value(" "), output_field=TextField())
+    return Coalesce(
+        Subquery(rows.annotate(words=words).values("words")), Value(""), output_field=TextField()
     )
 
 
@@ -89,6 +119,10 @@ def _given_to(person: Person | OuterRef) -> QuerySet[Permission]:
     """Return our permissions that the person's groups, or they themselves, hold."""
     held = Q(group__user=person) | Q(user=person)
     return Permission.objects.filter(held, codename__in=Right.values)
+
+
+def _roles_of(person: Person | OuterRef) -> QuerySet[Group]:
+    return Group.objects.filter(user=person, name__in=Role.values)
 
 
 def who_may(right: Right) -> QuerySet[Person]:

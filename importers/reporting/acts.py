@@ -1,4 +1,4 @@
-"""Who did what to an import or an image, from the audit trail: each by its index, never a scan."""
+"""Who did what to an import, an image or an account, from the audit trail by its index."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -6,7 +6,9 @@ from typing import NamedTuple
 from django.db.models import Count, Max, Min, Q, QuerySet
 
 from importers.audit.actions import Action
-from importers.models import AuditEvent, Image, Import
+from importers.audit.actors import OPERATOR
+from importers.models import AuditEvent, Image, Import, Person
+from importers.models.people import Method
 
 WORDS: dict[str, str] = {
     Action.IMPORT_DRAFTED: "Created the draft",
@@ -26,7 +28,17 @@ WORDS: dict[str, str] = {
     Action.IMPORT_COMPLETED: "Completed",
     Action.IMPORT_NEEDS_ATTENTION: "Stopped: action required",
     Action.RECORD_EXPORTED: "Downloaded from the record",
+    Action.PERSON_SIGNED_IN: "Signed in",
+    Action.PERSON_REFUSED: "Sign-in or confirmation refused",
+    Action.PERSON_THROTTLED: "Too many attempts: refused for some minutes",
+    Action.PERSON_PASSWORD_CHANGED: "Password changed",
+    Action.PERSON_PASSWORD_SET: "Password set by a link",
+    Action.PERSON_FACTOR_ADDED: "Second factor added",
+    Action.PERSON_FACTOR_REMOVED: "Second factor removed",
+    Action.PERSON_RECOVERY_CODES_MADE: "Recovery codes made",
+    Action.PERSON_RECOVERY_CODE_USED: "Recovery code used",
 }
+MOST_EVENTS = 20
 
 
 class Act(NamedTuple):
@@ -37,6 +49,37 @@ class Act(NamedTuple):
     first: datetime
     last: datetime
     times: int
+
+
+class AccountEvent(NamedTuple):
+    """What happened to an account. `by_another` means an administrator or operator."""
+
+    at: datetime
+    words: str
+    person: str
+    by_another: bool
+    address: str
+
+
+def of_account(person: Person) -> list[AccountEvent]:
+    """Return what concerns the security of the account, the latest first: at most 20 events."""
+    events = AuditEvent.objects.filter(object_type="person", object_id=str(person.pk))
+    newest = events.exclude(action=Action.PERSON_SIGNED_OUT).order_by("-pk")[:MOST_EVENTS]
+    return [_account_event(event, person) for event in newest]
+
+
+def _account_event(event: AuditEvent, person: Person) -> AccountEvent:
+    words = WORDS.get(event.action, event.action)
+    named = [*event.details.get("methods", []), event.details.get("type", "")]
+    means = ", ".join(Method(code).label for code in named if code in Method)
+    is_known = event.actor_id is not None or event.actor_name == OPERATOR.name
+    return AccountEvent(
+        event.at,
+        f"{words} ({means})" if means else words,
+        event.actor_name if is_known else "Somebody who was not signed in",
+        is_known and event.actor_id != person.pk,
+        event.address,
+    )
 
 
 def of_import(face_import: Import) -> list[Act]:

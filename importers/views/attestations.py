@@ -1,7 +1,6 @@
 """Signing: the answers of a draft, the review of everything, and the attestation."""
 
 from datetime import date
-from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -10,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from importers.access import lookups, sign_in
+from importers.access import lookups, recent
 from importers.access.rights import needs
 from importers.consent import attestation, bases, statements
 from importers.consent.attestation import Shown, Signature
@@ -76,7 +75,7 @@ def attest(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
         person=person,
         to_confirm=bases.warnings(given.answers.instance, date.today()),
         costs=_costs(draft),
-        is_password=partial(sign_in.is_password, request),
+        **recent.confirming(request),
     )
     if request.method == "POST" and form.is_valid():
         return _sign(request, draft, given, form, now)

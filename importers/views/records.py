@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from importers.access import lookups
+from importers.access.recent import needs_recent
 from importers.access.rights import needs
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -70,6 +71,7 @@ def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
 
 @needs(Right.SEE_IMPORTS, Right.EXPORT)
 @require_safe
+@needs_recent
 def attestation_json(request: HttpRequest, import_id: int) -> HttpResponse:
     attestation = lookups.visible_record(request, import_id)
     content = exports.attestation_json(attestation)
@@ -91,6 +93,7 @@ def manifest_file(request: HttpRequest, import_id: int) -> HttpResponse:
 
 @needs(Right.SEE_IMPORTS, Right.EXPORT)
 @require_safe
+@needs_recent
 def images_csv(request: HttpRequest, import_id: int) -> HttpResponseBase:
     attestation = lookups.visible_record(request, import_id)
     headers = _recorded(request, attestation, "images.csv")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from config import env
+from importers.models import Role
 from tests.support.settings import KEY, PRODUCTION, Load, refusal
 
 
@@ -94,6 +95,22 @@ class TestValues:
         assert settings.PERSONA_RATE_WINDOW_SECONDS == 1
         assert settings.BATCH_LEASE_SECONDS == 2
         assert "PERSONA_RATE_WINDOW_SECONDS" in refusal(load, **(PRODUCTION | short))
+
+    @pytest.mark.parametrize(
+        ("given", "roles"),
+        [("", set()), ("officer, approver", {"officer", "approver"}), ("all", set(Role))],
+    )
+    def test_roles_that_must_use_a_second_factor(
+        self, given: str, roles: set[str], load: Load
+    ) -> None:
+        assert roles == load(**(PRODUCTION | {"MFA_REQUIRED": given})).MFA_REQUIRED
+
+    def test_unknown_role_is_refused_with_those_there_are(self, load: Load) -> None:
+        message = refusal(load, **(PRODUCTION | {"MFA_REQUIRED": "officer,oficer"}))
+        assert message == (
+            "MFA_REQUIRED must be all, or some of officer, approver, auditor, administrator; "
+            "not 'oficer'."
+        )
 
     @pytest.mark.parametrize("word", ["1", "TRUE", "yes", "On"])
     def test_several_words_mean_true(self, word: str, monkeypatch: pytest.MonkeyPatch) -> None:

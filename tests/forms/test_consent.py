@@ -243,7 +243,12 @@ class TestSignature:
             return given == "right"
 
         form = SignatureForm(
-            signed | changes, person=officer, to_confirm=[], costs=COSTS, is_password=is_password
+            signed | changes,
+            person=officer,
+            to_confirm=[],
+            costs=COSTS,
+            is_password=is_password,
+            is_recent=True,
         )
         return dict(form.errors)
 
@@ -267,6 +272,7 @@ class TestSignature:
             to_confirm=[],
             costs=COSTS,
             is_password=lambda _: True,
+            is_recent=True,
         )
         assert set(form.errors) == {"password"}
         assert form.cleaned_data["typed_name"] == "Maya Okafor"

@@ -201,7 +201,7 @@ class TestRefusedSignature:
             ("attested", None, "Select the box to attest to the statement."),
             ("typed_name", "", "Type your full name. It is your signature."),
             ("typed_name", "Donald Duck", "as your account has it: Maya Okafor."),
-            ("password", "", "Enter your password to sign."),
+            ("password", "", "Enter your password."),
             ("password", "wrong password, alas", "This is not your password."),
             ("warnings", [], "Confirm each warning, or go back and change the answers."),
             ("warnings", ["I confirm."], "Select a valid choice."),

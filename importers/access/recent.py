@@ -1,0 +1,47 @@
+"""Before an act that matters, a person has proved a moment ago that it is they who act."""
+
+import time
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from importers.access import lookups, methods, sign_in
+
+View = Callable[..., HttpResponseBase]
+
+
+def is_recent(request: HttpRequest) -> bool:
+    """Return True if they signed in, or confirmed that it is they, in the last five minutes."""
+    return time.time() - methods.latest(request) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def needs_recent(view: View) -> View:
+    """Have a person confirm first that it is they. Then the page, or the download, goes on.
+
+    A form that comes too late is not repeated: the person returns to its page.
+    """
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if is_recent(request):
+            return view(request, *args, **kwargs)
+        then = urlencode({"next": request.get_full_path()})
+        return redirect(f"{reverse('account_reauthenticate')}?{then}")
+
+    return wrapped
+
+
+def confirming(request: HttpRequest) -> dict[str, Any]:
+    """Return the arguments of a `forms.confirmation.ConfirmedForm`."""
+    has_password = lookups.actor(request).person.has_usable_password()
+    return {
+        "is_password": partial(sign_in.is_password, request) if has_password else None,
+        "is_recent": is_recent(request),
+    }
