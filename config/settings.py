@@ -8,7 +8,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from config import env, logs, processes, storage
+from config import env, logs, processes, sign_in, storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -156,6 +156,9 @@ PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
 TABLES_PAGE = env.boolean("TABLES_PAGE", False)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "imports"
+# Single sign-on at one provider of OpenID Connect, or None.
+OIDC = sign_in.provider()
+PASSWORD_SIGN_IN = sign_in.by_password(OIDC)
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
