@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
+from importers.access import methods
 from importers.audit.actors import Actor
 from importers.models import Attestation, Batch, Image, Import
 from importers.models.consent import LawfulBasis
@@ -17,13 +18,11 @@ from importers.models.consent import LawfulBasis
 
 def actor(request: HttpRequest) -> Actor:
     """Return the person who sent the request, their address and how they signed in."""
-    methods = request.session.get("account_authentication_methods", [])
-    names = ", ".join(method.get("method", "") for method in methods)
     return Actor.of_user(
         request.user,
         # Behind TRUSTED_PROXY_COUNT proxies; a client cannot forge it.
         address=get_adapter().get_client_ip(request),
-        sign_in_method=names or "session",
+        sign_in_method=methods.of(request),
     )
 
 
