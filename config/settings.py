@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
     "django_guid",
     "django_htmx",
     "django.forms",  # our templates override its field template
@@ -159,6 +160,10 @@ LOGIN_REDIRECT_URL = "imports"
 # Single sign-on at one provider of OpenID Connect, or None.
 OIDC = sign_in.provider()
 PASSWORD_SIGN_IN = sign_in.by_password(OIDC)
+SOCIALACCOUNT_ADAPTER = "importers.access.single_sign_on.SingleSignOnAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",

@@ -18,6 +18,7 @@ from importers.views import (
     matching,
     records,
     search,
+    single_sign_on,
     statements,
     uploads,
 )
@@ -31,6 +32,10 @@ OWN_ACCOUNT = {
     "password": ("account_change_password", account.password_change),
     "signup": ("account_signup", account.signup),
     "inactive": ("account_inactive", account.account_inactive),
+    "single-sign-on": ("account_single_sign_on", single_sign_on.start),
+    "single-sign-on/callback": ("account_single_sign_on_callback", single_sign_on.callback),
+    "single-sign-on/again": ("single_sign_on_again", single_sign_on.again),
+    "single-sign-on/connection": ("socialaccount_connections", single_sign_on.connection),
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -19,5 +19,5 @@ def of(request: HttpRequest) -> str:
 
 
 def _word(record: dict[str, Any]) -> str:
-    method = record.get("type", "") or record["method"]  # the type of a second factor
+    method: str = record.get("type", "") or record["method"]  # the type of a second factor
     return WORDS.get(method, method)

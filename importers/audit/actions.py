@@ -9,6 +9,10 @@ class Action(StrEnum):
     PERSON_REFUSED = "person.refused"
     PERSON_THROTTLED = "person.throttled"
     PERSON_DENIED = "person.denied"
+    PERSON_CREATED = "person.created"
+    PERSON_ROLES_CHANGED = "person.roles_changed"
+    PERSON_CONNECTED = "person.single_sign_on_connected"
+    PERSON_DISCONNECTED = "person.single_sign_on_disconnected"
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"
