@@ -49,7 +49,8 @@ def make_account(request: HttpRequest, login: SocialLogin) -> None:
         refuse(request, login, "name_taken", taken)
     try:
         with transaction.atomic():
-            _save(login, person)
+            person.save()
+            _link(login, person)
             trail.append(_actor(request), Action.PERSON_CREATED, person, by=BY)
             _give(person, claims.roles(login.claims), request)
     except IntegrityError:  # another request made it a moment ago
@@ -65,7 +66,7 @@ def connect(request: HttpRequest, login: SocialLogin) -> None:
     actor = lookups.actor(request)
     try:
         with transaction.atomic():
-            _save(login, actor.person)
+            _link(login, actor.person)
             trail.append(actor, Action.PERSON_CONNECTED, actor.person)
     except IntegrityError:  # another request connected it a moment ago
         refuse(request, login, "another_account")
@@ -105,8 +106,7 @@ def _of(person: Person) -> QuerySet[Any]:
     return rows
 
 
-def _save(login: SocialLogin, person: Person) -> None:
-    person.save()
+def _link(login: SocialLogin, person: Person) -> None:
     login.account.user = person
     login.account.save()
 

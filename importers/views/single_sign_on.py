@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from importers.access import identities, sign_in, single_sign_on
 from importers.access.single_sign_on import Purpose
@@ -23,7 +23,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@require_safe
+@require_GET
 def callback(request: HttpRequest) -> HttpResponse:
     return single_sign_on.finish(request)
 

@@ -6,12 +6,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from allauth.socialaccount.models import SocialAccount, SocialToken
+from allauth.account.utils import perform_login
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.models import SocialAccount, SocialLogin, SocialToken
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.test import Client
+from django.core.exceptions import PermissionDenied
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
 
+from importers.access import identities
 from importers.models import AuditEvent, Person, Role
 from tests.support import oidc
 from tests.support.oidc import Oidc
@@ -185,6 +190,28 @@ def test_without_a_provider_nothing_is_offered(signed_in: Client) -> None:
         assert signed_in.get(reverse(name)).status_code == 404
 
 
+def test_two_first_sign_ins_at_once_make_one_account(
+    ann: Person, provider: Oidc, rf: RequestFactory
+) -> None:
+    """The other request has made the account since this one looked for it."""
+    identity = SocialAccount(provider=provider.url, uid="7f3a")
+    login = SocialLogin(user=Person(), account=identity)
+    login.claims = ANN | {"preferred_username": "ann2"}
+    with pytest.raises(ImmediateHttpResponse) as refused:
+        identities.make_account(rf.get("/"), login)
+    assert refused.value.response.status_code == 403
+    assert Person.objects.get() == ann
+    assert last().action == "person.refused"
+
+
+def test_addresses_that_begin_too_often_are_slowed_down(
+    provider: Oidc, client: Client, settings: Settings
+) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"login": "1/m/ip"}
+    oidc.leave(client, reverse(START))
+    assert client.post(reverse(START)).status_code == 429
+
+
 class TestWithoutPasswords:
     @pytest.fixture(autouse=True)
     def passwords_are_off(self, provider: Oidc, settings: Settings) -> None:
@@ -205,6 +232,13 @@ class TestWithoutPasswords:
             assert client.post(reverse("account_login"), data).status_code == 403
         assert not is_signed_in(client)
         assert actions() == []
+
+    def test_no_other_door_signs_anybody_in(self, officer: Person, rf: RequestFactory) -> None:
+        """Such as a passkey, or a link that sets a password."""
+        request = rf.post("/")
+        request.session = SessionStore()
+        with pytest.raises(PermissionDenied):
+            perform_login(request, officer)
 
 
 class TestConnection:
