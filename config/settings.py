@@ -8,7 +8,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from config import env, logs, processes, storage
+from config import env, logs, processes, sign_in, storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "django_guid",
     "django_htmx",
     "django.forms",  # our templates override its field template
@@ -184,6 +185,13 @@ PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
 TABLES_PAGE = env.boolean("TABLES_PAGE", False)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "imports"
+# Single sign-on at one provider of OpenID Connect, or None.
+OIDC = sign_in.provider()
+PASSWORD_SIGN_IN = sign_in.by_password(OIDC)
+SOCIALACCOUNT_ADAPTER = "importers.access.single_sign_on.SingleSignOnAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",

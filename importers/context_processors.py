@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -13,7 +14,7 @@ from importers.gateway import environments
 def persona(request: HttpRequest) -> dict[str, Any]:
     """Return all unevaluated: a fragment must not pay for what it does not use."""
     if not getattr(request, "user", None) or not request.user.is_authenticated:
-        return {}
+        return {"password_sign_in": settings.PASSWORD_SIGN_IN}
     return {
         "may": SimpleLazyObject(lambda: dict.fromkeys(rights.of(request), True)),
         "gateway": SimpleLazyObject(environments.gateway),

@@ -20,6 +20,7 @@ from importers.views import (
     matching,
     records,
     search,
+    single_sign_on,
     statements,
     uploads,
 )
@@ -49,6 +50,10 @@ OWN_ACCOUNT = {
     "second-factor/codes/": ("mfa_view_recovery_codes", account.show_codes),
     "second-factor/codes/new/": ("mfa_generate_recovery_codes", account.make_codes),
     "second-factor/codes/download/": ("mfa_download_recovery_codes", account.download_codes),
+    "single-sign-on/": ("account_single_sign_on", single_sign_on.start),
+    "single-sign-on/callback/": ("account_single_sign_on_callback", single_sign_on.callback),
+    "single-sign-on/again/": ("single_sign_on_again", single_sign_on.again),
+    "single-sign-on/connection/": ("socialaccount_connections", single_sign_on.connection),
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [

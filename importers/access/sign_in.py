@@ -6,8 +6,9 @@ from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.signals import password_changed
 from allauth.core import context
+from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -31,11 +32,16 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def pre_login(self, request: HttpRequest, user: Person, **options: Any) -> Any:
         """Refuse an account that has ended as one that is deactivated."""
+        by_single_sign_on = "sociallogin" in (options.get("signal_kwargs") or {})
+        if not (settings.PASSWORD_SIGN_IN or by_single_sign_on):
+            raise PermissionDenied
         if not user.is_current:
             return self.respond_user_inactive(request, user)
         return super().pre_login(request, user, **options)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        if not settings.PASSWORD_SIGN_IN and request.user.is_anonymous:
+            raise PermissionDenied  # before the password, so that nobody learns if it is right
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError:  # the throttle refused the attempt (ACCOUNT_RATE_LIMITS)

@@ -15,6 +15,10 @@ class Action(StrEnum):
     PERSON_FACTOR_REMOVED = "person.factor_removed"
     PERSON_RECOVERY_CODES_MADE = "person.recovery_codes_made"
     PERSON_RECOVERY_CODE_USED = "person.recovery_code_used"
+    PERSON_CREATED = "person.created"
+    PERSON_ROLES_CHANGED = "person.roles_changed"
+    PERSON_CONNECTED = "person.single_sign_on_connected"
+    PERSON_DISCONNECTED = "person.single_sign_on_disconnected"
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"

@@ -1,0 +1,44 @@
+"""How a person signed in, in words."""
+
+from typing import Any
+
+import pytest
+from allauth.account.internal.flows.login import record_authentication
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import RequestFactory
+
+from importers.access import methods
+from importers.models import Attestation, Person
+
+
+@pytest.fixture
+def request_of(rf: RequestFactory, officer: Person) -> Any:
+    request: Any = rf.get("/")
+    request.session, request.user = SessionStore(), officer
+    return request
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        ([], "session"),
+        ([{"method": "password"}, {"method": "password", "reauthenticated": True}], "password"),
+        ([{"method": "password"}, {"method": "mfa", "type": "totp"}], "password, totp"),
+        ([{"method": "mfa", "type": "webauthn", "passwordless": True}], "passkey"),
+        ([{"method": "mfa", "type": "recovery_codes"}], "recovery code"),
+        ([{"method": "socialaccount", "provider": "https://id.example"}], "single sign-on"),
+    ],
+)
+def test_methods_are_named_once(records: list[dict[str, Any]], words: str, request_of: Any) -> None:
+    for record in records:
+        record_authentication(request_of, request_of.user, **record)
+    assert methods.of(request_of) == words
+
+
+def test_attestation_has_room_for_all_of_them(request_of: Any) -> None:
+    for kind in ("totp", "recovery_codes", "webauthn"):
+        record_authentication(request_of, request_of.user, "mfa", type=kind)
+    for method in ("password", "socialaccount"):
+        record_authentication(request_of, request_of.user, method)
+    room = Attestation._meta.get_field("sign_in_method").max_length
+    assert len(methods.of(request_of)) <= (room or 0)
