@@ -117,10 +117,8 @@ class RightsRequired(MiddlewareMixin):
     def process_view(
         self, request: HttpRequest, view: Any, view_args: Any, view_kwargs: dict[str, Any]
     ) -> None:
-        if not request.user.is_authenticated:  # open to strangers, or refused by `SignInRequired`
-            return
         lacking = rights.missing(request, view)
-        if not lacking:
+        if not lacking or not request.user.is_authenticated:  # `SignInRequired` refused a stranger
             return
         match = request.resolver_match
         trail.append(
