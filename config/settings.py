@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.usersessions",
     "django_guid",
     "django_htmx",
     "django.forms",  # our templates override its field template
@@ -67,6 +68,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "importers.middleware.SessionLimits",
     "importers.middleware.SignInRequired",  # these three before CSRF, which reads the body
     "importers.middleware.RightsRequired",
     "importers.middleware.UploadsOfTheSignedIn",
@@ -178,7 +180,9 @@ SECURE_CSP = {
 }
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-SESSION_COOKIE_AGE = 12 * 60 * 60
+# A session ends this long after the sign-in, or after its last use (`access.sessions`).
+SESSION_COOKIE_AGE = env.integer("SESSION_HOURS", 12, least=1, most=24) * 60 * 60
+SESSION_IDLE_MINUTES = env.integer("SESSION_IDLE_MINUTES", 30, least=5, most=240)
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 if not DEBUG:

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
-from importers.access import lookups, rights
+from importers.access import lookups, rights, sessions
 from importers.access.addresses import check_proxies
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -29,6 +29,8 @@ UNUSED_FEATURES = (
     *("magnetometer", "microphone", "midi", "payment", "usb"),
 )
 UPLOADS = ("import_upload", "entries_upload")
+# What pages ask for by themselves, which keeps no session alive.
+POLLS = ("import_progress", "signed_in", "alive", "ready")
 PERMISSIONS = ", ".join(f"{feature}=()" for feature in UNUSED_FEATURES)
 
 
@@ -70,6 +72,19 @@ def proxies_as_counted(
         return get_response(request)
 
     return middleware
+
+
+class SessionLimits(MiddlewareMixin):
+    """Sign a person out once their session is over, and note each use of it."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path not in settings.PATHS_WITHOUT_PROXY:  # these need no database
+            sessions.end_if_over(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> None:
+        match = request.resolver_match
+        if match and match.url_name not in POLLS:
+            sessions.note_use(request)
 
 
 class UploadsOfTheSignedIn(MiddlewareMixin):

@@ -18,6 +18,7 @@ from importers.views import (
     matching,
     records,
     search,
+    sessions,
     statements,
     uploads,
 )
@@ -31,6 +32,7 @@ OWN_ACCOUNT = {
     "password": ("account_change_password", account.password_change),
     "signup": ("account_signup", account.signup),
     "inactive": ("account_inactive", account.account_inactive),
+    "sessions": ("account_sessions", sessions.own),
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -9,6 +9,8 @@ class Action(StrEnum):
     PERSON_REFUSED = "person.refused"
     PERSON_THROTTLED = "person.throttled"
     PERSON_DENIED = "person.denied"
+    PERSON_SESSION_ENDED = "person.session_ended"
+    PERSON_SESSIONS_ENDED = "person.sessions_ended"
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"

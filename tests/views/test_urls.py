@@ -85,6 +85,7 @@ ROUTES = {
     "account_signup": Route(BOTH, is_open=True),
     "account_inactive": Route(READ, is_open=True),
     "account_change_password": Route(BOTH),
+    "account_sessions": Route(BOTH),
 }
 CLOSED = [name for name, route in ROUTES.items() if not route.is_open]
 CHANGING = [name for name, route in ROUTES.items() if route.methods == CHANGE]
