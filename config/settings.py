@@ -113,9 +113,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     # The test database is a file too, because tests start servers and workers that share it.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
-# Every process must see the same sign-in throttle, so the cache is in the database.
+# Every process must see the same sign-in throttle, so the cache is in the database. It drops only
+# what has expired: CULL_FREQUENCY is the part of the live rows that may go, one of so many.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 1000, "CULL_FREQUENCY": 10**12},
+    }
 }
 
 IMAGE_PROCESSES = processes.images_each()
@@ -150,7 +155,16 @@ ACCOUNT_LOGIN_ON_GET = False
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_RATE_LIMITS = {
+    # Of passwords (`access.throttle`); a right one does not count.
+    "stranger": "10/m/ip,5/5m/key",
+    "known_browser": "5/5m/key",
+    "recorded": "20/m/ip",
+    # Of codes of the second factor (allauth), for each account. Not for each address as well, since
+    # a right code resets every counter of its action.
+    "login_failed": "5/5m/key",
+    "login": None,
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 # A container's health check or a load balancer asks the web server itself, over plain HTTP.
 PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
@@ -184,6 +198,7 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_AGE = env.integer("SESSION_HOURS", 12, least=1, most=24) * 60 * 60
 SESSION_IDLE_MINUTES = env.integer("SESSION_IDLE_MINUTES", 30, least=5, most=240)
 SESSION_COOKIE_SAMESITE = "Lax"
+KNOWN_BROWSER_COOKIE = "known-browser"
 CSRF_COOKIE_HTTPONLY = True
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
@@ -192,6 +207,7 @@ if not DEBUG:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    KNOWN_BROWSER_COOKIE = "__Host-known-browser"
     if ALLAUTH_TRUSTED_PROXY_COUNT:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
-from importers.access import lookups, rights, sessions
+from importers.access import lookups, rights, sessions, throttle
 from importers.access.addresses import check_proxies
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -75,7 +75,7 @@ def proxies_as_counted(
 
 
 class SessionLimits(MiddlewareMixin):
-    """Sign a person out once their session is over, and note each use of it."""
+    """Sign a person out once their session is over, note its uses, and mark their browser."""
 
     def process_request(self, request: HttpRequest) -> None:
         if request.path not in settings.PATHS_WITHOUT_PROXY:  # these need no database
@@ -85,6 +85,12 @@ class SessionLimits(MiddlewareMixin):
         match = request.resolver_match
         if match and match.url_name not in POLLS:
             sessions.note_use(request)
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        throttle.mark_browser(request, response)
+        return response
 
 
 class UploadsOfTheSignedIn(MiddlewareMixin):

@@ -6,10 +6,10 @@ from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.core import context
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.core.exceptions import ValidationError
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from importers.access import throttle
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor, nobody
@@ -34,11 +34,12 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return super().pre_login(request, user, **options)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        try:
-            super().pre_authenticate(request, **credentials)
-        except ValidationError:  # the throttle refused the attempt (ACCOUNT_RATE_LIMITS)
-            trail.append(nobody(_address(request)), Action.PERSON_THROTTLED)
-            raise
+        """Count the attempt; `authenticate` takes it back if the password is right."""
+        self._login_failed_rl_usage = throttle.count(request, credentials.get("username", ""))
+        if not self._login_failed_rl_usage:
+            if throttle.is_worth_recording(request):
+                trail.append(nobody(_address(request)), Action.PERSON_THROTTLED)
+            raise self.validation_error("too_many_login_attempts")
 
 
 def is_password(request: HttpRequest, password: str) -> bool:

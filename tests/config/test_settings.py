@@ -142,6 +142,7 @@ class TestProduction:
         assert settings.SESSION_COOKIE_NAME == "__Host-sessionid"
         assert settings.CSRF_COOKIE_NAME == "__Host-csrftoken"
         assert settings.SESSION_COOKIE_SAMESITE == "Lax"
+        assert settings.KNOWN_BROWSER_COOKIE == "__Host-known-browser"
 
     def test_browsers_must_use_tls_for_two_years(self, load: Load) -> None:
         settings = load(**PRODUCTION)
