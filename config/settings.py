@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.socialaccount",
+    "allauth.usersessions",
     "django_guid",
     "django_htmx",
     "django.forms",  # our templates override its field template
@@ -69,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "importers.middleware.SessionLimits",
     "importers.middleware.SignInRequired",  # these four before CSRF, which reads the body
     "importers.middleware.SecondFactorRequired",
     "importers.middleware.RightsRequired",
@@ -114,9 +116,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     # The test database is a file too, because tests start servers and workers that share it.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
-# Every process must see the same sign-in throttle, so the cache is in the database.
+# Every process must see the same sign-in throttle, so the cache is in the database. It drops only
+# what has expired: CULL_FREQUENCY is the part of the live rows that may go, one of so many.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 1000, "CULL_FREQUENCY": 10**12},
+    }
 }
 
 IMAGE_PROCESSES = processes.images_each()
@@ -151,12 +158,22 @@ ACCOUNT_LOGIN_ON_GET = False
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
 ACCOUNT_FORMS = {"user_token": "importers.access.links.LinkForm"}
 # Without allauth's own, which copies the e-mail address of an account.
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  # a class
 PASSWORD_RESET_TIMEOUT = 24 * 60 * 60
+ACCOUNT_RATE_LIMITS = {
+    # Of passwords (`access.throttle`); a right one does not count.
+    "stranger": "10/m/ip,5/5m/key",
+    "known_browser": "5/5m/key",
+    "recorded": "20/m/ip",
+    # Of codes of the second factor (allauth), for each account. Not for each address as well, since
+    # a right code resets every counter of its action.
+    "login_failed": "5/5m/key",
+    "login": None,
+    "single_sign_on": "30/m/ip",
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 
 # The second factor (django-allauth). MFA_REQUIRED holds the roles that must use one.
@@ -214,8 +231,11 @@ SECURE_CSP = {
 }
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-SESSION_COOKIE_AGE = 12 * 60 * 60
+# A session ends this long after the sign-in, or after its last use (`access.sessions`).
+SESSION_COOKIE_AGE = env.integer("SESSION_HOURS", 12, least=1, most=24) * 60 * 60
+SESSION_IDLE_MINUTES = env.integer("SESSION_IDLE_MINUTES", 30, least=5, most=240)
 SESSION_COOKIE_SAMESITE = "Lax"
+KNOWN_BROWSER_COOKIE = "known-browser"
 CSRF_COOKIE_HTTPONLY = True
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
@@ -224,6 +244,7 @@ if not DEBUG:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    KNOWN_BROWSER_COOKIE = "__Host-known-browser"
     if ALLAUTH_TRUSTED_PROXY_COUNT:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

@@ -14,7 +14,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
-from importers.access import lookups, rights, second_factor
+from importers.access import lookups, rights, second_factor, sessions, throttle
 from importers.access.addresses import check_proxies
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -31,6 +31,8 @@ UNUSED_FEATURES = (
     *("magnetometer", "microphone", "midi", "payment", "usb"),
 )
 UPLOADS = ("import_upload", "entries_upload")
+# What pages ask for by themselves, which keeps no session alive.
+POLLS = ("import_progress", "signed_in", "alive", "ready")
 PERMISSIONS = ", ".join(f"{feature}=()" for feature in UNUSED_FEATURES)
 
 
@@ -72,6 +74,25 @@ def proxies_as_counted(
         return get_response(request)
 
     return middleware
+
+
+class SessionLimits(MiddlewareMixin):
+    """Sign a person out once their session is over, note its uses, and mark their browser."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path not in settings.PATHS_WITHOUT_PROXY:  # these need no database
+            sessions.end_if_over(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> None:
+        match = request.resolver_match
+        if match and match.url_name not in POLLS:
+            sessions.note_use(request)
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        throttle.mark_browser(request, response)
+        return response
 
 
 class UploadsOfTheSignedIn(MiddlewareMixin):
@@ -134,10 +155,8 @@ class RightsRequired(MiddlewareMixin):
     def process_view(
         self, request: HttpRequest, view: Any, view_args: Any, view_kwargs: dict[str, Any]
     ) -> None:
-        if not request.user.is_authenticated:  # open to strangers, or refused by `SignInRequired`
-            return
         lacking = rights.missing(request, view)
-        if not lacking:
+        if not lacking or not request.user.is_authenticated:  # `SignInRequired` refused a stranger
             return
         match = request.resolver_match
         trail.append(

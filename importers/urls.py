@@ -20,6 +20,7 @@ from importers.views import (
     matching,
     records,
     search,
+    sessions,
     single_sign_on,
     statements,
     uploads,
@@ -54,6 +55,7 @@ OWN_ACCOUNT = {
     "single-sign-on/callback/": ("account_single_sign_on_callback", single_sign_on.callback),
     "single-sign-on/again/": ("single_sign_on_again", single_sign_on.again),
     "single-sign-on/connection/": ("socialaccount_connections", single_sign_on.connection),
+    "sessions/": ("account_sessions", sessions.own),
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -8,11 +8,11 @@ from allauth.account.signals import password_changed
 from allauth.core import context
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from importers.access import methods
+from importers.access import methods, throttle
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor, nobody
@@ -40,13 +40,14 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return super().pre_login(request, user, **options)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the attempt; `authenticate` takes it back if the password is right."""
         if not settings.PASSWORD_SIGN_IN and request.user.is_anonymous:
             raise PermissionDenied  # before the password, so that nobody learns if it is right
-        try:
-            super().pre_authenticate(request, **credentials)
-        except ValidationError:  # the throttle refused the attempt (ACCOUNT_RATE_LIMITS)
-            trail.append(nobody(_address(request)), Action.PERSON_THROTTLED)
-            raise
+        self._login_failed_rl_usage = throttle.count(request, credentials.get("username", ""))
+        if not self._login_failed_rl_usage:
+            if throttle.is_worth_recording(request):
+                trail.append(nobody(_address(request)), Action.PERSON_THROTTLED)
+            raise self.validation_error("too_many_login_attempts")
 
 
 def is_password(request: HttpRequest, password: str) -> bool:

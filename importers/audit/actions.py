@@ -19,6 +19,8 @@ class Action(StrEnum):
     PERSON_ROLES_CHANGED = "person.roles_changed"
     PERSON_CONNECTED = "person.single_sign_on_connected"
     PERSON_DISCONNECTED = "person.single_sign_on_disconnected"
+    PERSON_SESSION_ENDED = "person.session_ended"
+    PERSON_SESSIONS_ENDED = "person.sessions_ended"
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"

@@ -17,7 +17,7 @@ from importers.forms.single_sign_on import ConnectionForm
 
 @login_not_required
 @require_POST
-@rate_limit(action="login")  # type: ignore[untyped-decorator]  # the library has no types
+@rate_limit(action="single_sign_on")  # type: ignore[untyped-decorator]  # the library has no types
 def start(request: HttpRequest) -> HttpResponse:
     return _lead_on(request, Purpose.SIGN_IN)
 

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from importers.audit.actors import WORKER
@@ -65,6 +67,7 @@ def sync_lists() -> None:
 def sweep(stop: threading.Event) -> bool:
     """Remove expired sessions and stored bytes that no row names, then wait for the next sweep."""
     SessionStore.clear_expired()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
     try:
         sweeping.sweep_recent()
     except OSError as error:

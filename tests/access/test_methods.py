@@ -21,9 +21,12 @@ def request_of(rf: RequestFactory, officer: Person) -> Any:
 @pytest.mark.parametrize(
     ("records", "words"),
     [
-        ([], "session"),
+        ([], ""),
         ([{"method": "password"}, {"method": "password", "reauthenticated": True}], "password"),
-        ([{"method": "password"}, {"method": "mfa", "type": "totp"}], "password, totp"),
+        (
+            [{"method": "password"}, {"method": "mfa", "type": "totp"}],
+            "password, authenticator app",
+        ),
         ([{"method": "mfa", "type": "webauthn", "passwordless": True}], "passkey"),
         ([{"method": "mfa", "type": "recovery_codes"}], "recovery code"),
         ([{"method": "socialaccount", "provider": "https://id.example"}], "single sign-on"),
@@ -32,7 +35,7 @@ def request_of(rf: RequestFactory, officer: Person) -> Any:
 def test_methods_are_named_once(records: list[dict[str, Any]], words: str, request_of: Any) -> None:
     for record in records:
         record_authentication(request_of, request_of.user, **record)
-    assert methods.of(request_of) == words
+    assert methods.in_words(request_of) == words
 
 
 def test_attestation_has_room_for_all_of_them(request_of: Any) -> None:
@@ -41,4 +44,4 @@ def test_attestation_has_room_for_all_of_them(request_of: Any) -> None:
     for method in ("password", "socialaccount"):
         record_authentication(request_of, request_of.user, method)
     room = Attestation._meta.get_field("sign_in_method").max_length
-    assert len(methods.of(request_of)) <= (room or 0)
+    assert len(methods.in_words(request_of)) <= (room or 0)

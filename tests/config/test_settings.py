@@ -43,6 +43,7 @@ def test_the_defaults_match_the_public_contract(load: Load) -> None:
     assert [getattr(settings, name) for name in names] == ["2025-12-08", 0.5, 60]
     assert (settings.BATCH_MAX_IMAGES, settings.BATCH_MAX_BYTES) == (50, 25_000_000)
     assert (settings.BATCH_LEASE_SECONDS, settings.PERSONA_RATE_WINDOW_SECONDS) == (45, 60)
+    assert (settings.SESSION_IDLE_MINUTES, settings.SESSION_COOKIE_AGE) == (30, 12 * 60 * 60)
     assert settings.PERSONA_BASE_URL == "https://api.withpersona.com/api/v1"
     assert settings.ALLOWED_HOSTS == ["localhost", "127.0.0.1", "[::1]"]
     settings = load(**PRODUCTION, ALLOWED_HOSTS="faces.example.org")
@@ -141,7 +142,7 @@ class TestProduction:
         assert settings.SESSION_COOKIE_NAME == "__Host-sessionid"
         assert settings.CSRF_COOKIE_NAME == "__Host-csrftoken"
         assert settings.SESSION_COOKIE_SAMESITE == "Lax"
-        assert settings.SESSION_COOKIE_AGE <= 12 * 60 * 60
+        assert settings.KNOWN_BROWSER_COOKIE == "__Host-known-browser"
 
     def test_browsers_must_use_tls_for_two_years(self, load: Load) -> None:
         settings = load(**PRODUCTION)
