@@ -207,7 +207,7 @@ def test_two_first_sign_ins_at_once_make_one_account(
 def test_addresses_that_begin_too_often_are_slowed_down(
     provider: Oidc, client: Client, settings: Settings
 ) -> None:
-    settings.ACCOUNT_RATE_LIMITS = {"login": "1/m/ip"}
+    settings.ACCOUNT_RATE_LIMITS = {"single_sign_on": "1/m/ip"}
     oidc.leave(client, reverse(START))
     assert client.post(reverse(START)).status_code == 429
 
