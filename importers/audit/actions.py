@@ -17,6 +17,7 @@ class Action(StrEnum):
 
     IMPORT_DRAFTED = "import.drafted"
     IMPORT_LIST_CHANGED = "import.list_changed"
+    IMPORT_HANDED_OVER = "import.handed_over"
     IMPORT_COPIED = "import.copied"
     IMPORT_DISCARDED = "import.discarded"
     IMPORT_ATTESTED = "import.attested"
