@@ -1,6 +1,6 @@
 from allauth.account import views as account
 from django.conf import settings
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, re_path
 
 from importers import admin
 from importers.access.rights import own_account
@@ -84,6 +84,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(
         path(f"account/{address}/", own_account(view), name=name)
         for address, (name, view) in OWN_ACCOUNT.items()
+    ),
+    re_path(
+        r"^account/password/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        own_account(account.password_reset_from_key),
+        name="account_reset_password_from_key",
     ),
 ]
 if settings.TABLES_PAGE:

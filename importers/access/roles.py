@@ -27,6 +27,11 @@ RIGHTS = {
 }
 
 
+def allowed_to(role: Role) -> list[str]:
+    """Return what a role allows, in words."""
+    return [right.label for right in Right if right in RIGHTS[role]]
+
+
 def assign(person: Person, roles: Iterable[Role]) -> None:
     """Give the person exactly these roles."""
     person.groups.set(Group.objects.filter(name__in=roles))

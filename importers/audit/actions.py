@@ -9,6 +9,13 @@ class Action(StrEnum):
     PERSON_REFUSED = "person.refused"
     PERSON_THROTTLED = "person.throttled"
     PERSON_DENIED = "person.denied"
+    PERSON_INVITED = "person.invited"
+    PERSON_CHANGED = "person.changed"
+    PERSON_ROLES_CHANGED = "person.roles_changed"
+    PERSON_DEACTIVATED = "person.deactivated"
+    PERSON_REACTIVATED = "person.reactivated"
+    PERSON_LINK_MADE = "person.link_made"
+    PERSON_SESSIONS_ENDED = "person.sessions_ended"
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"

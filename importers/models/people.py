@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import OuterRef, Q, QuerySet, StringAgg, Subquery, TextField, Value
 from django.db.models.functions import Coalesce
 
+from importers.models.levels import Level
+
 
 class Right(models.TextChoices):
     """What a person may do: the codename of a permission of `Person`."""
@@ -34,6 +36,30 @@ class Role(models.TextChoices):
     ADMINISTRATOR = "administrator", "Administrator"
 
 
+# What a person may be given beside a role, for a task that needs no whole role.
+ADDITIONAL_RIGHTS = (
+    *(Right.SEE_IMPORTS, Right.SEE_FACES, Right.EXPORT),
+    *(Right.SEE_TRAIL, Right.PAUSE_SENDING),
+)
+
+
+class AccountState(models.TextChoices):
+    """No column holds it: `access.people` derives it."""
+
+    ACTIVE = "active", "Active"
+    INVITED = "invited", "Invited"
+    ENDED = "ended", "Ended"
+    DEACTIVATED = "deactivated", "Deactivated"
+
+
+STATE_LEVELS = {
+    AccountState.ACTIVE: Level.SUCCESS,
+    AccountState.INVITED: Level.WARNING,
+    AccountState.ENDED: Level.NEUTRAL,
+    AccountState.DEACTIVATED: Level.NEUTRAL,
+}
+
+
 # The demo's accounts: role, first and last name.
 DEMO_PEOPLE = {
     "admin": (Role.ADMINISTRATOR, "Ada", "Lindqvist"),
@@ -50,6 +76,10 @@ class Person(AbstractUser):
         "Last day", null=True, blank=True, help_text="the last day on which it can be used"
     )
 
+    state: str  # these three only on rows of `access.people`
+    has_second_factor: bool
+    has_single_sign_on: bool
+
     class Meta:
         ordering = ["username"]
         permissions = [(right.value, right.label) for right in Right]
@@ -61,6 +91,24 @@ class Person(AbstractUser):
             _given_to(self).values_list("codename", flat=True) if codes is None else codes.split()
         )
         return frozenset(map(Right, given))
+
+    @property
+    def roles(self) -> list[Role]:
+        held = {group.name for group in self.groups.all()}
+        return [role for role in Role if role in held]
+
+    @property
+    def additional_rights(self) -> list[Right]:
+        given = {permission.codename for permission in self.user_permissions.all()}
+        return [right for right in ADDITIONAL_RIGHTS if right in given]
+
+    @property
+    def state_label(self) -> str:
+        return str(AccountState(self.state).label)
+
+    @property
+    def level(self) -> Level:
+        return STATE_LEVELS[AccountState(self.state)]
 
     @property
     def is_current(self) -> bool:

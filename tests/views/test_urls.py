@@ -84,12 +84,13 @@ ROUTES = {
     "account_logout": Route(BOTH, is_open=True),
     "account_signup": Route(BOTH, is_open=True),
     "account_inactive": Route(READ, is_open=True),
+    "account_reset_password_from_key": Route(BOTH, is_open=True, of="link"),
     "account_change_password": Route(BOTH),
 }
 CLOSED = [name for name, route in ROUTES.items() if not route.is_open]
 CHANGING = [name for name, route in ROUTES.items() if route.methods == CHANGE]
 POSTED = [name for name, route in ROUTES.items() if "POST" in route.methods]
-WITH_OBJECT = [name for name, route in ROUTES.items() if route.of]
+WITH_OBJECT = [name for name, route in ROUTES.items() if route.of and not route.is_open]
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +103,7 @@ def address(name: str, import_id: int, key: uuid.UUID, basis: str = "consent") -
         "import's image": [import_id, key],
         "import's batch": [import_id, 1],
         "basis": [basis],
+        "link": ["1", "no-key"],
     }
     return reverse(name, args=arguments[ROUTES[name].of])
 
@@ -193,7 +195,7 @@ def test_only_health_and_account_pages_are_open() -> None:
 
 @pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.is_open])
 def test_open_page_answers_without_sign_in(name: str, client: Client) -> None:
-    response = client.get(reverse(name))
+    response = client.get(address(name, UNKNOWN_ID, UNKNOWN_KEY))
     assert response.status_code in ({302} if name == "account_logout" else {200, 401, 503})
     assert b"Consentry administration" not in response.content
 
