@@ -8,7 +8,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from config import env, logs, processes, storage
+from config import env, logs, mail, processes, storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -151,6 +151,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True  # by a one-time link (`access.links`)
 PASSWORD_RESET_TIMEOUT = 24 * 60 * 60
+if mailers := mail.mailers():
+    MAILERS, DEFAULT_FROM_EMAIL = mailers, env.text("DEFAULT_FROM_EMAIL")
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 # A container's health check or a load balancer asks the web server itself, over plain HTTP.
 PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
