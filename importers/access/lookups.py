@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
+from importers.access import people
 from importers.audit.actors import Actor
-from importers.models import Attestation, Batch, Image, Import
+from importers.models import Attestation, Batch, Image, Import, Person
 from importers.models.consent import LawfulBasis
 
 
@@ -77,6 +78,11 @@ def files_of(face_import: Import, keys: list[str]) -> QuerySet[Image]:
         return face_import.files.filter(key__in=[UUID(key) for key in keys])
     except ValueError as error:
         raise Http404("This is not the key of an image.") from error
+
+
+def account(person_id: int) -> Person:
+    """Return the account, or raise 404."""
+    return get_object_or_404(people.accounts(), pk=person_id)
 
 
 def lawful_basis(code: str) -> LawfulBasis:
