@@ -24,6 +24,8 @@ from tests.support.servers import wait_for_answer
 
 BASE_DIR: Path = project.BASE_DIR
 INSTALL = """
+import os
+
 import django
 from django.core.management import call_command
 
@@ -31,10 +33,10 @@ django.setup()
 from importers.models import Person
 
 call_command("migrate", verbosity=0)
-call_command(
-    "createsuperuser", interactive=False, username="officer", email="o@o.test", verbosity=0
-)
-Person.objects.update(first_name="Maya", last_name="Okafor")
+call_command("invite", "officer", first="Maya", last="Okafor", role=["officer"])
+officer = Person.objects.get()
+officer.set_password(os.environ["OFFICER_PASSWORD"])
+officer.save()
 """
 OPEN_DRAFT = """
 from importers.models import FaceList, Import, Person
@@ -63,7 +65,7 @@ class Product:
             "MEDIA_STORAGE": f"file:{folder / 'media'}",
             "PERSONA_BASE_URL": persona_url,
             "PERSONA_API_KEY": "persona_sandbox_local",
-            "DJANGO_SUPERUSER_PASSWORD": password,
+            "OFFICER_PASSWORD": password,
         }
         self._environment = os.environ | settings | options
         self._run("-c", INSTALL)
