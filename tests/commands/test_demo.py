@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -60,8 +61,10 @@ def test_demo_creates_a_person_for_each_role() -> None:
         "approver": "Tomás Rivera",
         "auditor": "Ines Haddad",
     }
-    assert [user.username for user in Person.objects.filter(is_superuser=True)] == ["admin"]
-    assert [user.username for user in Person.objects.filter(is_staff=True)] == ["admin"]
+    assert not Person.objects.filter(is_superuser=True).exists()
+    auditor = Person.objects.exclude(ends_on=None).get()
+    assert auditor.roles == ["auditor"]
+    assert auditor.ends_on == date.today() + timedelta(days=90)
 
 
 def test_printed_password_is_enough_to_sign_in(client: Client, tmp_path: Path) -> None:
@@ -72,7 +75,7 @@ def test_printed_password_is_enough_to_sign_in(client: Client, tmp_path: Path) -
     for name in ("admin", "officer", "approver", "auditor"):
         response = client.post("/account/login/", {"login": name, "password": password})
         assert response.status_code == 302
-        assert client.get("/").context["user"].username == name
+        assert client.get("/lists/").context["user"].username == name
         client.post("/account/logout/")
 
 
