@@ -8,7 +8,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from config import env, logs, processes, sign_in, storage
+from config import env, logs, mail, processes, sign_in, storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -174,6 +174,8 @@ ACCOUNT_RATE_LIMITS = {
     "login": None,
     "single_sign_on": "30/m/ip",
 }
+if mailers := mail.mailers():
+    MAILERS, DEFAULT_FROM_EMAIL = mailers, env.text("DEFAULT_FROM_EMAIL")
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 
 # The second factor (django-allauth). MFA_REQUIRED holds the roles that must use one.

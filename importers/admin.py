@@ -17,6 +17,7 @@ class ReadOnlySite(admin.AdminSite):
     """The tables of the operation. What the product's own pages show to some only is not here."""
 
     site_header = site_title = "Consentry tables"
+    index_title = "Tables"
     site_url = "/"
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -55,6 +56,7 @@ def _open(urls: Iterable[URLPattern | URLResolver]) -> None:
     for url in urls:
         if isinstance(url, URLPattern):
             rights.needs(Right.MANAGE_PEOPLE)(url.callback)
+            setattr(url.callback, "login_url", None)  # the product's own  # noqa: B010
         else:
             _open(url.url_patterns)
 

@@ -9,8 +9,8 @@ from django.core.files.storage import default_storage
 from django.db import DatabaseError
 
 from importers.audit.actions import Action
-from importers.models import AuditEvent
-from importers.models.people import demo_accounts
+from importers.models import AuditEvent, Person, Right
+from importers.models.people import demo_accounts, who_may
 from importers.storage import DurableFileStorage
 
 THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
@@ -76,7 +76,7 @@ def demo_accounts_are_absent(**_: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
             f"Demo accounts, which share one password, are active: {', '.join(names)}.",
-            hint="Deactivate them in Administration, or use a new database.",
+            hint="Deactivate them on the People page, or use a new database.",
             id="consentry.W003",
         )
     ]
@@ -145,5 +145,39 @@ def persona_key_travels_encrypted(**_: Any) -> list[checks.CheckMessage]:
             "A real Persona key is sent over plain HTTP to a program on this machine.",
             hint="Unset PERSONA_BASE_URL, or unset PERSONA_API_KEY to use Local Persona.",
             id="consentry.W006",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def somebody_manages_people(**_: Any) -> list[checks.CheckMessage]:
+    try:
+        if who_may(Right.MANAGE_PEOPLE).exists():
+            return []
+    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
+        return []
+    return [
+        checks.Warning(
+            "Nobody can manage people: no account in use has the role of an administrator.",
+            hint="Run: manage.py invite USERNAME --first NAME --last NAME --role administrator",
+            id="consentry.W008",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def superusers_are_absent(**_: Any) -> list[checks.CheckMessage]:
+    try:
+        found = Person.objects.filter(is_superuser=True)
+        names = list(found.order_by("username").values_list("username", flat=True))
+    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
+        return []
+    if not names:
+        return []
+    return [
+        checks.Warning(
+            f"Superusers have no rights here: {', '.join(names)}.",
+            hint="Deactivate them on the People page, and invite people with roles.",
+            id="consentry.W009",
         )
     ]

@@ -18,6 +18,7 @@ from importers.views import (
     imports,
     lists,
     matching,
+    people,
     records,
     search,
     sessions,
@@ -27,6 +28,7 @@ from importers.views import (
 )
 
 ONE = "imports/<int:import_id>"
+PERSON = "people/<int:person_id>"
 BATCH = f"{ONE}/batches/<int:number>"
 
 OWN_ACCOUNT = {
@@ -103,6 +105,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("statements/", statements.index, name="statements"),
     path("statements/<slug:basis>/new/", statements.new, name="statement_new"),
     path("bases/", bases.index, name="bases"),
+    path("people/", people.index, name="people"),
+    path("people/new/", people.new, name="person_new"),
+    path(f"{PERSON}/", people.detail, name="person"),
+    path(f"{PERSON}/details/", people.change_details, name="person_details"),
+    path(f"{PERSON}/access/", people.change_access, name="person_access"),
+    path(f"{PERSON}/deactivate/", people.deactivate, name="person_deactivate"),
+    path(f"{PERSON}/reactivate/", people.reactivate, name="person_reactivate"),
+    path(f"{PERSON}/link/", people.link, name="person_link"),
+    path(f"{PERSON}/sessions/end/", people.end_sessions, name="person_sessions_end"),
+    path(f"{PERSON}/hand-over/", people.hand_over, name="person_hand_over"),
     path("signed-in", uploads.signed_in, name="signed_in"),
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),

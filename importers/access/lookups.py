@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
-from importers.access import methods
+from importers.access import methods, people
 from importers.audit.actors import Actor
-from importers.models import Attestation, Batch, Image, Import
+from importers.models import Attestation, Batch, Image, Import, Person
 from importers.models.consent import LawfulBasis
 
 
@@ -38,7 +38,7 @@ def imports(request: HttpRequest) -> QuerySet[Import]:
 
 def visible_import(request: HttpRequest, import_id: int) -> Import:
     """Return the import, or raise 404 if this person may not see it."""
-    rows = imports(request).select_related("face_list", "created_by", "attestation")
+    rows = imports(request).select_related("face_list", "created_by", "handed_to", "attestation")
     return get_object_or_404(rows, pk=import_id)
 
 
@@ -77,6 +77,11 @@ def files_of(face_import: Import, keys: list[str]) -> QuerySet[Image]:
         return face_import.files.filter(key__in=[UUID(key) for key in keys])
     except ValueError as error:
         raise Http404("This is not the key of an image.") from error
+
+
+def account(person_id: int) -> Person:
+    """Return the account, or raise 404."""
+    return get_object_or_404(people.accounts(), pk=person_id)
 
 
 def lawful_basis(code: str) -> LawfulBasis:

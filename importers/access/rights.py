@@ -12,7 +12,7 @@ from importers.models import Person, Right
 
 # For those who may not see imports: the first page that fits.
 HOMES = {
-    Right.MANAGE_PEOPLE: "lists",
+    Right.MANAGE_PEOPLE: "people",
     Right.SEE_TRAIL: "lists",
 }
 View = Callable[..., Any]

@@ -26,10 +26,13 @@ RIGHTS = {
 }
 
 
-def of(person: Person) -> dict[Role, list[Right]]:
-    """Return the person's roles, and what each allows, in the order of their definition."""
-    held = [role for role in Role if role in person.roles]
-    return {role: [right for right in Right if right in RIGHTS[role]] for role in held}
+def of(person: Person) -> list[tuple[str, list[str]]]:
+    """Return the person's roles, and what each allows, in words."""
+    return [(role.label, allowed_to(role)) for role in person.roles]
+
+
+def allowed_to(role: Role) -> list[str]:
+    return [right.label for right in Right if right in RIGHTS[role]]
 
 
 def assign(person: Person, roles: Iterable[Role]) -> None:

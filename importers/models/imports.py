@@ -3,6 +3,7 @@ import uuid
 
 from django.db import models
 from django.db.models import F, Func, Q
+from django.db.models.functions import Coalesce
 
 from importers.models.entries import ListingReason
 from importers.models.levels import Level
@@ -17,6 +18,8 @@ NAME_BEGINNING = Func(
     function="SUBSTR",
     template=f"%(function)s(%(expressions)s, 1, {NAME_BEGINNING_LENGTH})",
 )
+# Whose import it is: who continued it, or else its creator.
+OWNER = Coalesce("handed_to", "created_by")
 
 
 def base_name(name: str) -> str:
@@ -64,6 +67,14 @@ class Import(models.Model):
     face_list = models.ForeignKey(FaceList, on_delete=models.PROTECT, related_name="imports")
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="imports")
     created_at = models.DateTimeField(auto_now_add=True)
+    handed_to = models.ForeignKey(
+        Person,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="who continued the draft, if that is not its creator",
+    )
     state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
     mode = models.CharField(max_length=10, choices=Mode, default=Mode.BULK)
     draft_answers = models.JSONField(
@@ -86,6 +97,7 @@ class Import(models.Model):
         indexes = [
             models.Index(fields=["state", "-id"], name="import_state_newest"),
             models.Index(fields=["created_at"], name="import_created"),
+            models.Index(OWNER, "id", name="import_owner"),
         ]
         constraints = [
             models.CheckConstraint(

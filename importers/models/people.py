@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import OuterRef, Q, QuerySet, StringAgg, Subquery, TextField, Value
 from django.db.models.functions import Coalesce
 
+from importers.models.levels import Level
+
 
 class Right(models.TextChoices):
     """What a person may do: the codename of a permission of `Person`."""
@@ -45,6 +47,30 @@ class Method(models.TextChoices):
     SINGLE_SIGN_ON = "socialaccount", "single sign-on"
 
 
+# What a person may be given beside a role, for a task that needs no whole role.
+ADDITIONAL_RIGHTS = (
+    *(Right.SEE_IMPORTS, Right.SEE_FACES, Right.EXPORT),
+    *(Right.SEE_TRAIL, Right.PAUSE_SENDING),
+)
+
+
+class AccountState(models.TextChoices):
+    """No column holds it: `access.people` derives it."""
+
+    ACTIVE = "active", "Active"
+    INVITED = "invited", "Invited"
+    ENDED = "ended", "Ended"
+    DEACTIVATED = "deactivated", "Deactivated"
+
+
+STATE_LEVELS = {
+    AccountState.ACTIVE: Level.SUCCESS,
+    AccountState.INVITED: Level.WARNING,
+    AccountState.ENDED: Level.NEUTRAL,
+    AccountState.DEACTIVATED: Level.NEUTRAL,
+}
+
+
 # The demo's accounts: role, first and last name.
 DEMO_PEOPLE = {
     "admin": (Role.ADMINISTRATOR, "Ada", "Lindqvist"),
@@ -63,6 +89,10 @@ class Person(AbstractUser):
     # Raised to end the sessions that began before.
     session_round = models.PositiveIntegerField(default=0, editable=False)
 
+    state: str  # these three only on rows of `access.people`
+    has_second_factor: bool
+    has_single_sign_on: bool
+
     class Meta:
         ordering = ["username"]
         permissions = [(right.value, right.label) for right in Right]
@@ -76,14 +106,27 @@ class Person(AbstractUser):
         return frozenset(map(Right, given))
 
     @cached_property
-    def roles(self) -> frozenset[Role]:
+    def roles(self) -> list[Role]:
         names: str | None = getattr(self, "role_names", None)
-        held = _roles_of(self).values_list("name", flat=True) if names is None else names.split()
-        return frozenset(map(Role, held))
+        held = {group.name for group in self.groups.all()} if names is None else names.split()
+        return [role for role in Role if role in held]
 
     def get_session_auth_hash(self) -> str:
         """Return what a session must carry: it ends with the password, or with its round."""
         return f"{super().get_session_auth_hash()}-{self.session_round}"
+
+    @property
+    def additional_rights(self) -> list[Right]:
+        given = {permission.codename for permission in self.user_permissions.all()}
+        return [right for right in ADDITIONAL_RIGHTS if right in given]
+
+    @property
+    def state_label(self) -> str:
+        return str(AccountState(self.state).label)
+
+    @property
+    def level(self) -> Level:
+        return STATE_LEVELS[AccountState(self.state)]
 
     @property
     def is_current(self) -> bool:

@@ -13,6 +13,7 @@ from importers.models.people import Method
 WORDS: dict[str, str] = {
     Action.IMPORT_DRAFTED: "Created the draft",
     Action.IMPORT_LIST_CHANGED: "Changed the list",
+    Action.IMPORT_HANDED_OVER: "Handed the draft over",
     Action.IMAGES_RECEIVED: "Uploaded images",
     Action.IMPORT_COPIED: "Copied images from another import",
     Action.IMAGES_REMOVED: "Removed images",

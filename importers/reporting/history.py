@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.timezone import make_aware
 
 from importers.models import Batch, FaceList, Import
+from importers.models.imports import OWNER
 from importers.reporting import spreadsheet
 
 PAGE_SIZE = 50
@@ -46,7 +47,7 @@ class Filter:
         if self.face_list:
             imports = imports.filter(face_list=self.face_list)
         if self.person:
-            imports = imports.filter(created_by=self.person)
+            imports = imports.alias(owner=OWNER).filter(owner=self.person.pk)
         if self.since:
             imports = imports.filter(created_at__gte=_moment(self.since, time.min))
         if self.until:
@@ -68,7 +69,7 @@ def page(imports: QuerySet[Import], *, before: int | None, after: int | None) ->
     """Return the page of imports older than `before`, or newer than `after`, or the newest."""
     # By cursor, not by offset: an old page is as fast as the first, and new imports shift nothing.
     troubled = Batch.objects.filter(face_import=OuterRef("pk")).troubled()
-    rows = imports.select_related("face_list", "created_by")
+    rows = imports.select_related("face_list", "created_by", "handed_to")
     # The attribute's default is for imports that are shown elsewhere.
     rows = rows.annotate(is_troubled=Exists(troubled))  # type: ignore[no-redef]
     if after is not None:

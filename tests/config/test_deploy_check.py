@@ -13,7 +13,8 @@ from importers import checks
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import nobody
-from importers.models import Person
+from importers.models import Person, Role
+from tests.support.people import make_person
 from tests.support.settings import PRODUCTION, Load
 
 STRONG_KEY = "".join(chr(33 + number) for number in range(64))
@@ -158,3 +159,22 @@ def test_the_deployment_check_accepts_other_accounts_with_the_same_names(
     for username in ("admin", "officer"):
         Person.objects.create_user(username, first_name="Jane", last_name="Doe")
     assert checks.demo_accounts_are_absent() == []
+
+
+@pytest.mark.django_db
+def test_the_deployment_check_asks_for_an_administrator() -> None:
+    gone = make_person("ada", Role.ADMINISTRATOR, is_active=False)
+    make_person("officer", Role.OFFICER)
+    (warning,) = checks.somebody_manages_people()
+    assert (warning.id, "manage.py invite" in str(warning.hint)) == ("consentry.W008", True)
+    Person.objects.filter(pk=gone.pk).update(is_active=True)
+    assert checks.somebody_manages_people() == []
+
+
+@pytest.mark.django_db
+def test_the_deployment_check_names_superusers() -> None:
+    make_person("officer", Role.OFFICER)
+    assert checks.superusers_are_absent() == []
+    Person.objects.create_superuser("root")
+    (warning,) = checks.superusers_are_absent()
+    assert (warning.id, warning.msg) == ("consentry.W009", "Superusers have no rights here: root.")

@@ -1,5 +1,7 @@
 """Accounts, their password, and signing in."""
 
+from typing import Any
+
 from playwright.sync_api import Page
 
 from importers.access.roles import assign
@@ -8,9 +10,9 @@ from importers.models import Person, Role
 PASSWORD = "correct horse battery staple"
 
 
-def make_person(username: str, *roles: Role, **names: str) -> Person:
-    """Make an account with these roles."""
-    person = Person.objects.create_user(username, password=PASSWORD, **names)
+def make_person(username: str, *roles: Role, **values: Any) -> Person:
+    """Make an account with these roles; `values` are set on it."""
+    person = Person.objects.create_user(username, password=PASSWORD, **values)
     assign(person, roles)
     return person
 

@@ -34,11 +34,10 @@ from importers.access.roles import assign
 from importers.models import Person, Role
 
 call_command("migrate", verbosity=0)
-password = os.environ["OFFICER_PASSWORD"]
-officer = Person.objects.create_user(
-    "officer", password=password, first_name="Maya", last_name="Okafor"
-)
-assign(officer, [Role.OFFICER])
+call_command("invite", "officer", first="Maya", last="Okafor", role=["officer"])
+officer = Person.objects.get()
+officer.set_password(os.environ["OFFICER_PASSWORD"])
+officer.save()
 """
 OPEN_DRAFT = """
 from importers.models import FaceList, Import, Person

@@ -1,6 +1,7 @@
 import os
 import secrets
 import socket
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from importers.access import roles
 from importers.gateway.environments import current
 from importers.models import Environment, FaceList, Person
 from importers.models.people import DEMO_PEOPLE, demo_accounts
+
+AUDIT_DAYS = 90  # an auditor comes for a time
 
 
 class Command(BaseCommand):
@@ -38,6 +41,8 @@ class Command(BaseCommand):
         password = _password()
         for username, (role, first, last) in DEMO_PEOPLE.items():
             roles.assign(_account(username, first, last, password), [role])
+        audit_ends_on = date.today() + timedelta(days=AUDIT_DAYS)
+        Person.objects.filter(username="auditor").update(ends_on=audit_ends_on)
         others = ", ".join(name for name in DEMO_PEOPLE if name != "officer")
         self.stdout.write(
             f"\n  Consentry  http://127.0.0.1:{port}\n"
