@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -36,6 +37,16 @@ def needs_recent(view: View) -> View:
         return redirect(f"{reverse('account_reauthenticate')}?{then}")
 
     return wrapped
+
+
+def ways(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return how the person can confirm that it is they.
+
+    Single sign-on can add its own in `ClosedAccountAdapter.get_reauthentication_methods`: an `id`,
+    a `description`, and a `url` that takes `next`. Whoever has no way signs out and in again.
+    """
+    found: list[dict[str, Any]] = get_adapter().get_reauthentication_methods(request.user)
+    return found
 
 
 def confirming(request: HttpRequest) -> dict[str, Any]:

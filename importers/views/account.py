@@ -18,7 +18,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from importers.access import lookups, roles, second_factor
+from importers.access import lookups, recent, roles, second_factor
 from importers.access.recent import needs_recent
 from importers.access.second_factor import sets_up
 from importers.models.people import Method
@@ -103,6 +103,15 @@ def change_password(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
+@sets_up
+def confirm(request: HttpRequest) -> HttpResponseBase:
+    """Ask for the password, or for what the account has instead of one."""
+    if not recent.ways(request):
+        return render(request, "account/sign_in_again.html")
+    response: HttpResponseBase = account.reauthenticate(request)
+    return response
+
+
 MANAGED = {"success_url": reverse_lazy("mfa_index")}
 
 set_password = _form(
@@ -110,7 +119,6 @@ set_password = _form(
 )
 sign_out = sets_up(account.logout)
 
-confirm = sets_up(account.reauthenticate)
 confirm_by_code = sets_up(_form(mfa.reauthenticate))
 confirm_by_passkey = sets_up(_form(passkeys.reauthenticate_webauthn))
 enter_code = _form(mfa.authenticate)

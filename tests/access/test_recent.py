@@ -115,6 +115,11 @@ class TestSignatureWithoutPassword:
         assert without_password.post(confirm, {"code": code()}).url == review  # type: ignore[attr-defined]
         assert sign(without_password, draft, password=None).url == f"/imports/{draft.pk}/"
 
+    def test_person_with_no_other_way_signs_in_again(self, without_password: Client) -> None:
+        make_stale(without_password)
+        page = without_password.get("/account/confirm/").content.decode()
+        assert "Sign in again to continue" in page
+
     def test_there_is_no_password_to_change(self, without_password: Client) -> None:
         assert without_password.get("/account/password/").url == "/account/"  # type: ignore[attr-defined]
         assert "None. An administrator" in without_password.get("/account/").content.decode()

@@ -120,6 +120,7 @@ class TestRequired:
         assert signed_in.get(SET_UP + page).status_code == 200
         assert signed_in.post("/account/logout/").status_code == 302
 
+    @pytest.mark.on_both_databases
     def test_other_roles_are_not_asked(
         self, required: None, signed_in: Client, officer: Person
     ) -> None:
