@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.apps import apps
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
-from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 
-from importers.access import links, roles, sessions
+from importers.access import links, roles, second_factor, sessions
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import OPERATOR, WORKER, Actor, nobody
@@ -67,8 +67,8 @@ def accounts() -> QuerySet[Person]:
     """Return every account with its state and what it signs in with; its roles are fetched too."""
     everyone: Any = Person.objects.prefetch_related("groups", "user_permissions")
     known = everyone.annotate(
-        has_second_factor=_has("mfa", "Authenticator", type="recovery_codes"),
-        has_single_sign_on=_has("socialaccount", "SocialAccount"),
+        has_second_factor=Exists(second_factor.held_by(OuterRef("pk"))),
+        has_single_sign_on=Exists(SocialAccount.objects.filter(user=OuterRef("pk"))),
     )
     no_password = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX)
     state = Case(
@@ -187,11 +187,3 @@ def _give(person: Person, access: Access) -> None:
     roles.assign(person, access.roles)
     ours = Permission.objects.filter(content_type__app_label="importers")
     person.user_permissions.set(ours.filter(codename__in=access.rights))
-
-
-def _has(app: str, model: str, **except_for: str) -> Any:
-    """Return the expression that tells whether an account has a row of this part of allauth."""
-    if not apps.is_installed(f"allauth.{app}"):
-        return Value(False, output_field=BooleanField())
-    rows = apps.get_model(app, model)._default_manager.exclude(**except_for)
-    return Exists(rows.filter(user=OuterRef("pk")))

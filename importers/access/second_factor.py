@@ -10,7 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_used
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
-from django.db.models import F, QuerySet
+from django.db.models import F, OuterRef, QuerySet
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -79,7 +79,7 @@ def is_open_without(view: View) -> bool:
     return getattr(view, SETS_UP, False) or not getattr(view, "login_required", True)
 
 
-def held_by(person: Person) -> QuerySet[Authenticator]:
+def held_by(person: Person | OuterRef) -> QuerySet[Authenticator]:
     """Return the authenticator app and the passkeys of the person; recovery codes are none."""
     own: QuerySet[Authenticator] = Authenticator.objects.filter(user=person)
     return own.exclude(type=TYPE.RECOVERY_CODES).order_by("pk")
