@@ -26,6 +26,7 @@ class Action(StrEnum):
     IMPORT_NEEDS_ATTENTION = "import.needs_attention"
     IMPORT_CANCELED = "import.canceled"
     IMPORTS_EXPORTED = "imports.exported"
+    RECORD_VIEWED = "record.viewed"
     RECORD_EXPORTED = "record.exported"
     RECORDS_SEARCHED = "records.searched"
 

@@ -25,6 +25,7 @@ WORDS: dict[str, str] = {
     Action.IMPORT_CANCELED: "Canceled batches",
     Action.IMPORT_COMPLETED: "Completed",
     Action.IMPORT_NEEDS_ATTENTION: "Stopped: action required",
+    Action.RECORD_VIEWED: "Read the record",
     Action.RECORD_EXPORTED: "Downloaded from the record",
 }
 
