@@ -8,25 +8,72 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 from importers.audit.actions import Action
 from importers.models import AuditEvent, Image, Import
 
+GROUPS: dict[str, dict[Action, str]] = {
+    "People": {
+        Action.PERSON_SIGNED_IN: "Signed in",
+        Action.PERSON_SIGNED_OUT: "Signed out",
+        Action.PERSON_REFUSED: "Was refused sign-in",
+        Action.PERSON_THROTTLED: "Was refused sign-in: too many attempts",
+        Action.PERSON_DENIED: "Was refused access",
+    },
+    "Imports": {
+        Action.IMPORT_DRAFTED: "Created the draft",
+        Action.IMPORT_LIST_CHANGED: "Changed the list",
+        Action.IMPORT_COPIED: "Copied images from another import",
+        Action.IMPORT_DISCARDED: "Discarded the draft",
+        Action.IMPORT_ATTESTED: "Signed",
+        Action.IMPORT_SENT: "Released for sending",
+        Action.IMPORT_RETRIED: "Retried batches",
+        Action.IMPORT_CANCELED: "Canceled batches",
+        Action.IMPORT_COMPLETED: "Completed",
+        Action.IMPORT_NEEDS_ATTENTION: "Stopped: action required",
+        Action.IMPORT_RECOUNTED: "Corrected the counts",
+        Action.IMPORTS_EXPORTED: "Exported the list of imports",
+        Action.RECORD_VIEWED: "Read the record",
+        Action.RECORD_EXPORTED: "Downloaded from the record",
+        Action.RECORDS_SEARCHED: "Searched the records",
+    },
+    "Images": {
+        Action.IMAGES_RECEIVED: "Uploaded images",
+        Action.IMAGES_REMOVED: "Removed images",
+        Action.IMAGES_RESTORED: "Restored images",
+        Action.IMAGES_INCLUDED: "Included images that the list had",
+        Action.ENTRIES_CHANGED: "Changed entries",
+        Action.REJECTED_CLEARED: "Cleared rejected files",
+        Action.GALLERY_VIEWED: "Viewed images",
+        Action.FACE_VIEWED: "Viewed one image",
+    },
+    "Batches": {
+        Action.BATCH_QUEUED: "Queued the batch again",
+        Action.BATCH_SENDING: "Sent the batch",
+        Action.BATCH_IN_DOUBT: "Got no clear answer for the batch",
+        Action.BATCH_ACCEPTED: "Persona accepted the batch",
+        Action.BATCH_DONE: "Persona processed the batch",
+        Action.BATCH_ERRORED: "Persona could not import the batch",
+        Action.BATCH_FAILED: "Stopped the batch: action required",
+        Action.BATCH_DECIDED: "Matched the batch",
+        Action.BATCH_UNDECIDED: "Undid the match of the batch",
+        Action.BATCH_ACKNOWLEDGED: "Acknowledged the failed batch",
+    },
+    "Lists and statements": {
+        Action.LISTS_SYNCED: "Synced the lists",
+        Action.LIST_ADDED: "Added the list",
+        Action.STATEMENT_PUBLISHED: "Published the statement",
+    },
+    "Sending": {
+        Action.SENDING_PAUSED: "Paused sending",
+        Action.SENDING_RESUMED: "Resumed sending",
+        Action.DATABASE_RESTORED: "Put unsent batches in doubt after a restore",
+    },
+    "Audit": {
+        Action.TRAIL_READ: "Read the audit trail",
+        Action.TRAIL_EXPORTED: "Exported the audit trail",
+        Action.FACES_REPORTED: "Asked who saw which faces",
+        Action.FACES_EXPORTED: "Exported who saw which faces",
+    },
+}
 WORDS: dict[str, str] = {
-    Action.IMPORT_DRAFTED: "Created the draft",
-    Action.IMPORT_LIST_CHANGED: "Changed the list",
-    Action.IMAGES_RECEIVED: "Uploaded images",
-    Action.IMPORT_COPIED: "Copied images from another import",
-    Action.IMAGES_REMOVED: "Removed images",
-    Action.IMAGES_RESTORED: "Restored images",
-    Action.IMAGES_INCLUDED: "Included images that the list had",
-    Action.ENTRIES_CHANGED: "Changed entries",
-    Action.REJECTED_CLEARED: "Cleared rejected files",
-    Action.GALLERY_VIEWED: "Viewed images",
-    Action.IMPORT_ATTESTED: "Signed",
-    Action.IMPORT_SENT: "Released for sending",
-    Action.IMPORT_RETRIED: "Retried batches",
-    Action.IMPORT_CANCELED: "Canceled batches",
-    Action.IMPORT_COMPLETED: "Completed",
-    Action.IMPORT_NEEDS_ATTENTION: "Stopped: action required",
-    Action.RECORD_VIEWED: "Read the record",
-    Action.RECORD_EXPORTED: "Downloaded from the record",
+    action: words for group in GROUPS.values() for action, words in group.items()
 }
 
 
