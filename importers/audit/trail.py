@@ -74,6 +74,11 @@ def lately(
     return rows.filter(at__gte=max(now - SAME_ACT, midnight))
 
 
+def head() -> AuditHead:
+    """Return the end of the chain; of an empty one before the first row."""
+    return AuditHead.objects.filter(pk=1).first() or AuditHead()
+
+
 def hash_of(event: AuditEvent) -> str:
     """Return the SHA-256 that the row must have, in lower-case hexadecimal."""
     values = {field: getattr(event, field) for field in FIELDS}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Model, QuerySet
 
 PAGE_SIZE = 50
+EVERY_KEY = (0, 2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,32 @@ class Page[Row: Model]:
 
 
 def page[Row: Model](
-    rows: QuerySet[Row], *, before: int | None = None, after: int | None = None
+    rows: QuerySet[Row],
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    between: tuple[int, int] = EVERY_KEY,
 ) -> Page[Row]:
-    """Return the page of rows older than `before`, or newer than `after`, or the newest."""
+    """Return the page of rows older than `before`, or newer than `after`, or the newest.
+
+    A caller that knows that all rows are `between` two keys says so, and each end stays one
+    condition: given two, SQLite reads from the wrong one.
+    """
+    (above, below), is_upwards = between, after is not None
     if after is not None:
-        found = list(rows.filter(pk__gt=after).order_by("pk")[: PAGE_SIZE + 1])
-        more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE][::-1]
-        older = found[-1].pk if found else None
-        return Page(found, older, found[0].pk if more else None, is_partial=True)
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    found = list(rows.order_by("-pk")[: PAGE_SIZE + 1])
-    more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE]
-    is_partial = before is not None
-    newer = found[0].pk if found and is_partial else None
-    return Page(found, found[-1].pk if more else None, newer, is_partial)
+        above = max(after, above)
+    elif before is not None:
+        below = min(before, below)
+    keys = rows.filter(pk__gt=above, pk__lt=below).values_list("pk", flat=True)
+    # The keys first: where an index holds all that they are found by, PostgreSQL then prefers it.
+    found = list(keys.order_by("pk" if is_upwards else "-pk")[: PAGE_SIZE + 1])
+    more, found = len(found) > PAGE_SIZE, sorted(found[:PAGE_SIZE], reverse=True)
+    by_key = rows.in_bulk(found)
+    has_older = bool(found) and (is_upwards or more)
+    has_newer = bool(found) and (more if is_upwards else before is not None)
+    return Page(
+        [by_key[key] for key in found if key in by_key],
+        older=found[-1] if has_older else None,
+        newer=found[0] if has_newer else None,
+        is_partial=is_upwards or before is not None,
+    )
