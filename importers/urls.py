@@ -6,6 +6,7 @@ from importers import admin
 from importers.access.rights import own_account
 from importers.views import (
     attestations,
+    audit,
     bases,
     contents,
     drafts,
@@ -78,6 +79,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("statements/", statements.index, name="statements"),
     path("statements/<slug:basis>/new/", statements.new, name="statement_new"),
     path("bases/", bases.index, name="bases"),
+    path("audit/", audit.index, name="audit"),
+    path("audit.csv", audit.export, name="audit_csv"),
+    path("audit/faces/", audit.faces, name="audit_faces"),
+    path("audit/faces.csv", audit.faces_export, name="audit_faces_csv"),
     path("signed-in", uploads.signed_in, name="signed_in"),
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
