@@ -96,7 +96,11 @@ def rows(events: list[AuditEvent], *, sees_imports: bool) -> list[Row]:
             event,
             WORDS.get(event.action, event.action),
             names.get(Thing(event.object_type, event.object_id)),
-            [(_label(name), _value(value)) for name, value in event.details.items()],
+            [
+                (_label(name), _value(value))
+                for name, value in event.details.items()
+                if value not in ({}, [])
+            ],
         )
         for event in events
     ]
@@ -163,7 +167,7 @@ def _value(value: object) -> str:
         text = str(value)
         return f"{text[:HASH_SHOWN]}…" if SHA256.fullmatch(text) else text or "–"
     more = len(parts) - VALUES_SHOWN
-    shown = ", ".join(parts[:VALUES_SHOWN]) or "–"
+    shown = ", ".join(parts[:VALUES_SHOWN])
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 

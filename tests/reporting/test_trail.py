@@ -125,7 +125,6 @@ def test_row_is_shown_in_words(face_list: FaceList, actor: Actor) -> None:
         "Import": "12",
         "Filter": "person 5",
         "Left": "0",
-        "Empty": "–",
     }
 
 
