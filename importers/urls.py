@@ -8,6 +8,7 @@ from importers.access.rights import own_account
 from importers.views import (
     account,
     attestations,
+    audit,
     bases,
     contents,
     drafts,
@@ -115,6 +116,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{PERSON}/link/", people.link, name="person_link"),
     path(f"{PERSON}/sessions/end/", people.end_sessions, name="person_sessions_end"),
     path(f"{PERSON}/hand-over/", people.hand_over, name="person_hand_over"),
+    path("audit/", audit.index, name="audit"),
+    path("audit.csv", audit.export, name="audit_csv"),
+    path("audit/faces/", audit.faces, name="audit_faces"),
+    path("audit/faces.csv", audit.faces_export, name="audit_faces_csv"),
     path("signed-in", uploads.signed_in, name="signed_in"),
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),

@@ -13,7 +13,7 @@ from importers.models import Person, Right
 # For those who may not see imports: the first page that fits.
 HOMES = {
     Right.MANAGE_PEOPLE: "people",
-    Right.SEE_TRAIL: "lists",
+    Right.SEE_TRAIL: "audit",
 }
 View = Callable[..., Any]
 NEEDED = "needed_rights"

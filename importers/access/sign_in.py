@@ -25,6 +25,9 @@ class PersonBackend(AuthenticationBackend):  # type: ignore[misc]  # the library
     def get_user(self, user_id: int) -> Person | None:
         return people.with_rights(people.current()).filter(pk=user_id).first()
 
+    def user_can_authenticate(self, user: Person) -> bool:
+        return user.is_current
+
 
 class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:

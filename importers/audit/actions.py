@@ -43,7 +43,9 @@ class Action(StrEnum):
     IMPORT_COMPLETED = "import.completed"
     IMPORT_NEEDS_ATTENTION = "import.needs_attention"
     IMPORT_CANCELED = "import.canceled"
+    IMPORT_RECOUNTED = "import.recounted"
     IMPORTS_EXPORTED = "imports.exported"
+    RECORD_VIEWED = "record.viewed"
     RECORD_EXPORTED = "record.exported"
     RECORDS_SEARCHED = "records.searched"
 
@@ -70,3 +72,8 @@ class Action(StrEnum):
     SENDING_PAUSED = "forwarding.paused"
     SENDING_RESUMED = "forwarding.resumed"
     DATABASE_RESTORED = "database.restored"
+
+    TRAIL_READ = "trail.read"
+    TRAIL_EXPORTED = "trail.exported"
+    FACES_REPORTED = "faces.reported"
+    FACES_EXPORTED = "faces.exported"

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from importers.audit.trail import hash_of
-from importers.models import AuditEvent, AuditHead
+from importers.audit import trail
+from importers.models import AuditEvent
 
 
 def find_breaks() -> Iterator[str]:
     """Check the whole chain and yield a sentence for each break. Rows may be added meanwhile."""
     previous, length = "0" * 64, 0
-    head = _head()  # read first: rows that are added from now on come after it
+    head = trail.head()  # read first: rows that are added from now on come after it
     fits = (head.length, head.hash) == (length, previous)
     for event in AuditEvent.objects.order_by("pk").iterator():
         length += 1
@@ -18,14 +18,10 @@ def find_breaks() -> Iterator[str]:
             length = event.pk
         if event.previous_hash != previous:
             yield f"Row {event.pk} does not follow the row before it."
-        if event.hash != hash_of(event):
+        if event.hash != trail.hash_of(event):
             yield f"Row {event.pk} ({event.action}) was changed after it was written."
         previous = event.hash
         if event.pk == head.length:
             fits = event.hash == head.hash
-    if not fits or _head().length < length:
+    if not fits or trail.head().length < length:
         yield f"The chain, which ends at row {length}, does not match its head (row {head.length})."
-
-
-def _head() -> AuditHead:
-    return AuditHead.objects.filter(pk=1).first() or AuditHead()

@@ -4,6 +4,7 @@ A trigger counts in the transaction of the change, whoever makes it. It locks th
 batches and images that changed, which is the order of `forwarding.completion.lock`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -47,17 +48,18 @@ def install(using: str = DEFAULT_DB_ALIAS, **migrated: Any) -> None:
                     cursor.execute(statement.format(**trigger))
 
 
-def recount() -> list[int]:
-    """Correct the counters that differ from their rows. Return the imports that had any."""
-    corrected = []
+def recount() -> Iterator[Import]:
+    """Correct the counters that differ from their rows.
+
+    Yield each import that had any, within the transaction that corrects it.
+    """
     for pk in Import.objects.values_list("pk", flat=True).iterator():
         with transaction.atomic():
             row = Import.objects.select_for_update().get(pk=pk)
             counted = _count(row)
             if counted != {column: getattr(row, column) for column in counted}:
                 Import.objects.filter(pk=pk).update(**counted)
-                corrected.append(pk)
-    return corrected
+                yield row
 
 
 def _count(row: Import) -> dict[str, int | None]:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils.timezone import make_aware
 
 from importers.models import Batch, FaceList, Import
 from importers.models.imports import OWNER
-from importers.reporting import spreadsheet
+from importers.reporting import paging, spreadsheet
+from importers.reporting.paging import Page
+from importers.reporting.periods import end_of, start_of
 
-PAGE_SIZE = 50
 CSV_COLUMNS = (
     *("import", "list_id", "list_name", "environment", "created_by", "created_at", "state"),
     *("images", "left_out", "successful_count", "duplicate_count", "error_count"),
@@ -49,41 +49,18 @@ class Filter:
         if self.person:
             imports = imports.alias(owner=OWNER).filter(owner=self.person.pk)
         if self.since:
-            imports = imports.filter(created_at__gte=_moment(self.since, time.min))
+            imports = imports.filter(created_at__gte=start_of(self.since))
         if self.until:
-            imports = imports.filter(created_at__lte=_moment(self.until, time.max))
+            imports = imports.filter(created_at__lte=end_of(self.until))
         return imports
 
 
-@dataclass(frozen=True)
-class Page:
-    """Imports, newest first; `older` and `newer` are the cursors of the pages beside it."""
-
-    imports: list[Import]
-    older: int | None
-    newer: int | None
-    is_partial: bool
-
-
-def page(imports: QuerySet[Import], *, before: int | None, after: int | None) -> Page:
-    """Return the page of imports older than `before`, or newer than `after`, or the newest."""
-    # By cursor, not by offset: an old page is as fast as the first, and new imports shift nothing.
+def page(imports: QuerySet[Import], *, before: int | None, after: int | None) -> Page[Import]:
     troubled = Batch.objects.filter(face_import=OuterRef("pk")).troubled()
     rows = imports.select_related("face_list", "created_by", "handed_to")
     # The attribute's default is for imports that are shown elsewhere.
     rows = rows.annotate(is_troubled=Exists(troubled))  # type: ignore[no-redef]
-    if after is not None:
-        found = list(rows.filter(pk__gt=after).order_by("pk")[: PAGE_SIZE + 1])
-        more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE][::-1]
-        older = found[-1].pk if found else None
-        return Page(found, older, found[0].pk if more else None, is_partial=True)
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    found = list(rows.order_by("-pk")[: PAGE_SIZE + 1])
-    more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE]
-    is_partial = before is not None
-    newer = found[0].pk if found and is_partial else None
-    return Page(found, found[-1].pk if more else None, newer, is_partial)
+    return paging.page(rows, before=before, after=after)
 
 
 def csv_lines(imports: QuerySet[Import]) -> Iterator[str]:
@@ -106,7 +83,3 @@ def _cells(row: Any) -> list[object]:
         row.duplicate_count,
         row.error_count,
     ]
-
-
-def _moment(day: date, at: time) -> datetime:
-    return make_aware(datetime.combine(day, at))

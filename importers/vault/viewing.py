@@ -1,24 +1,22 @@
 """Viewing: the only way to see a face. Each view is recorded.
 
 A page of thumbnails is one view of all of them, recorded before the page leaves; each thumbnail
-then comes with a proof of that. A person who sees the same face again within ten minutes (by
-scrolling or reloading a page) is recorded once, because a row per request would bury the rest of
-the trail.
+then comes with a proof of that. A person who sees the same face again within ten minutes of a day
+(by scrolling or reloading a page) is recorded once, because a row per request would bury the rest
+of the trail.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 
 from django.core.signing import BadSignature, TimestampSigner
-from django.db import models, transaction
+from django.db import transaction
 
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
-from importers.models import AuditEvent, Image, Import
+from importers.models import Image, Import
 from importers.vault import keeping
 
-SAME_VIEWING = timedelta(minutes=10)
 _signer = TimestampSigner(salt=__name__)
 
 
@@ -33,8 +31,8 @@ def show_gallery(face_import: Import, images: Iterable[Image], actor: Actor) -> 
     """Record that the person sees these faces of an import, and give each image its `viewing`."""
     shown = [image for image in images if image.destroyed_at is None]
     with transaction.atomic():
-        lately = _views(face_import, Action.GALLERY_VIEWED, actor).values_list("details", flat=True)
-        seen = {key for details in lately for key in details["images"]}
+        views = trail.lately(actor, Action.GALLERY_VIEWED, face_import)
+        seen = {key for view in views for key in view.details["images"]}
         if new := [image.pk for image in shown if image.pk not in seen]:
             trail.append(actor, Action.GALLERY_VIEWED, face_import, images=new)
     for image in shown:
@@ -54,25 +52,12 @@ def show_thumbnail(image: Image, actor: Actor, viewing: str = "") -> bytes:
 
 
 def _record(image: Image, actor: Actor) -> None:
-    with transaction.atomic():
-        if not _views(image, Action.FACE_VIEWED, actor).exists():
-            trail.append(actor, Action.FACE_VIEWED, image, face_import=image.face_import_id)
-
-
-def _views(subject: models.Model, action: Action, actor: Actor) -> models.QuerySet[AuditEvent]:
-    """Return the rows of the views that still count as the same."""
-    return AuditEvent.objects.filter(
-        object_type=subject._meta.model_name,
-        object_id=str(subject.pk),
-        action=action,
-        actor=actor.user,
-        at__gt=datetime.now(UTC) - SAME_VIEWING,
-    )
+    trail.append_once(actor, Action.FACE_VIEWED, image, face_import=image.face_import_id)
 
 
 def _proves(viewing: str, image: Image, actor: Actor) -> bool:
     try:
-        _signer.unsign(_subject(image, actor) + viewing, max_age=SAME_VIEWING)
+        _signer.unsign(_subject(image, actor) + viewing, max_age=trail.SAME_ACT)
     except BadSignature:
         return False
     return True

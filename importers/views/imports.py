@@ -28,6 +28,7 @@ from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
 from importers.views.drafts import draft_page
 from importers.views.htmx import HtmxHttpRequest
 from importers.views.images import show_gallery
+from importers.views.paging import cursors, query_without_cursors
 
 
 @needs()
@@ -38,19 +39,12 @@ def index(request: HttpRequest) -> HttpResponse:
         return redirect(rights.home(request))
     form = HistoryForm(request.GET)
     chosen = form.filter()
-    page = history.page(
-        chosen.apply(lookups.imports(request)),
-        before=_cursor(request, "before"),
-        after=_cursor(request, "after"),
-    )
-    query = request.GET.copy()
-    for cursor in ("before", "after"):
-        query.pop(cursor, None)
+    page = history.page(chosen.apply(lookups.imports(request)), **cursors(request))
     context = {
         "form": form,
         "page": page,
         "filtered": bool(chosen) or page.is_partial,
-        "query": query.urlencode(),
+        "query": query_without_cursors(request),
         "budget": rate_limit.budget(environments.current()),
     }
     return render(request, "imports/index.html", context)
@@ -128,9 +122,3 @@ def _files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
         "faces": [(image, outcomes.of(image)) for image in shown],
         "rejected": Paginator(rejected, REJECTED_PAGE_SIZE).get_page(request.GET.get("rejected")),
     }
-
-
-def _cursor(request: HttpRequest, name: str) -> int | None:
-    value = request.GET.get(name, "")
-    # A longer number would be an error in the database.
-    return int(value) if value.isdecimal() and len(value) < 19 else None

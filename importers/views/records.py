@@ -29,6 +29,7 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
     """Show the record of a signed import. With `?all=yes`, up to 5,000 images are on one page."""
     attestation = lookups.visible_record(request, import_id)
     face_import = attestation.face_import
+    trail.append_once(lookups.actor(request), Action.RECORD_VIEWED, face_import)
     is_whole = request.GET.get("all") == "yes"
     size = PRINTED_PAGE_SIZE if is_whole else PAGE_SIZE
     images = Paginator(record.images(face_import), size).get_page(request.GET.get("page"))
@@ -54,7 +55,8 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
 @needs(Right.SEE_IMPORTS)
 @require_safe
 def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
-    image = lookups.visible_file(request, key)
+    image, actor = lookups.visible_file(request, key), lookups.actor(request)
+    trail.append_once(actor, Action.RECORD_VIEWED, image)
     if image.state == Image.State.ACCEPTED:
         # First, so that the views below include this one.
         show_gallery(request, image.face_import, [image])

@@ -1,5 +1,9 @@
 """Signing in and out through the real pages; each is recorded in the audit trail."""
 
+from datetime import date
+from typing import Any
+
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -57,11 +61,15 @@ def test_unknown_account_name_is_not_stored(client: Client, officer: Person) -> 
     assert PASSWORD not in str(AuditEvent.objects.values().get())
 
 
-def test_deactivated_account_cannot_sign_in(client: Client, officer: Person) -> None:
-    Person.objects.filter(pk=officer.pk).update(is_active=False)
+@pytest.mark.parametrize("change", [{"is_active": False}, {"ends_on": date(2026, 1, 1)}])
+def test_refused_sign_in_to_an_account_that_ended_is_recorded(
+    change: dict[str, Any], client: Client, officer: Person
+) -> None:
+    Person.objects.filter(pk=officer.pk).update(**change)
     sign_in(client, "officer", PASSWORD)
     assert "_auth_user_id" not in client.session
-    assert not AuditEvent.objects.filter(action="person.signed_in").exists()
+    event = AuditEvent.objects.get()
+    assert (event.action, event.object_id) == ("person.refused", str(officer.pk))
 
 
 def test_sign_ins_belong_to_the_audit_chain(client: Client, officer: Person) -> None:

@@ -216,7 +216,7 @@ class AnySequence(RuleBasedStateMachine):
             self.a_person_acts("retries")  # an ambiguous batch keeps waiting
             self.a_person_acts("decides")
         self.each_batch_is_known_and_has_a_next_step()
-        assert counters.recount() == []
+        assert list(counters.recount()) == []
         kept = self.sent.batches.exclude(state=State.CANCELED)
         assert self.at_persona().keys() == {self.hashes[batch.pk] for batch in kept}
 

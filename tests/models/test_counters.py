@@ -9,7 +9,7 @@ from django.db import transaction
 
 from importers.audit.actors import Actor
 from importers.intake import aside, files
-from importers.models import Batch, Import, counters
+from importers.models import AuditEvent, Batch, Import, counters
 from tests.support.files import remove_one
 from tests.support.makers import AddFile, MakeImports
 from tests.support.pictures import draw
@@ -51,7 +51,7 @@ def test_files_are_counted_in_any_course_of_events(
     rejected = draft.files.filter(state="left_out").count()
     assert accepted
     assert counted(draft) == [accepted, rejected, None, None, None]
-    assert counters.recount() == []
+    assert list(counters.recount()) == []
 
 
 def test_results_are_unknown_until_persona_reports_a_first_one(make_imports: MakeImports) -> None:
@@ -67,7 +67,7 @@ def test_results_are_unknown_until_persona_reports_a_first_one(make_imports: Mak
     one.update(successful_count=4)
     assert counted(sent)[2:] == [6, 1, 2]
     assert counted(other) == [0, 0, None, None, None]
-    assert counters.recount() == []
+    assert list(counters.recount()) == []
 
 
 def test_revision_rises_with_what_the_page_shows_alone(make_imports: MakeImports) -> None:
@@ -105,4 +105,6 @@ def test_recount_corrects_what_differs_and_names_it(draft: Import, add_file: Add
         f"Import {draft.pk}: counters corrected.\n",
         "All counters are correct.\n",
     ]
+    events = AuditEvent.objects.filter(action="import.recounted")
+    assert [(row.actor_name, row.object_id) for row in events] == [("operator", str(draft.pk))]
     assert counted(draft) == [1, 0, None, None, None]

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from importers.models import Batch, FaceList, Import, Person
-from importers.reporting.history import PAGE_SIZE
+from importers.reporting.paging import PAGE_SIZE
 from tests.support.history import csv_rows, history_page, page_link, shown_imports
 from tests.support.image_rows import add_mixed_rows
 from tests.support.makers import MakeImports
@@ -245,7 +245,7 @@ class TestTotals:
             values = dict(zip(names, counts, strict=True))
             Batch.objects.create(face_import=row, number=number, image_count=1)
             row.batches.filter(number=number).update(**values)
-        (found,) = signed_in.get("/").context["page"].imports
+        (found,) = signed_in.get("/").context["page"].rows
         assert (found.image_count, found.left_out_count) == (3, 4)
         assert (found.successful_count, found.duplicate_count, found.error_count) == (30, 5, 1)
         assert csv_rows(signed_in)[1][7:] == ["3", "4", "30", "5", "1"]

@@ -16,8 +16,8 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image as Picture
 
+from importers.audit import trail
 from importers.models import AuditEvent, FaceList, Image, Import, Person, Role
-from importers.vault import viewing
 from tests.support.makers import MakeDraft
 from tests.support.pages import page_of
 from tests.support.people import PASSWORD, make_person
@@ -98,7 +98,7 @@ def test_later_views_and_other_people_are_recorded_separately(
     other.get(path)
     views = AuditEvent.objects.filter(action="face.viewed")
     assert list(views.values_list("actor_name", flat=True)) == ["officer", "auditor"]
-    monkeypatch.setattr(viewing, "SAME_VIEWING", timedelta(0))
+    monkeypatch.setattr(trail, "SAME_ACT", timedelta(0))
     signed_in.get(path)
     assert views.count() == 3
 

@@ -2,7 +2,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from importers.models import counters
+from importers.audit import trail
+from importers.audit.actions import Action
+from importers.audit.actors import OPERATOR
+from importers.models import Import, counters
 
 
 class Command(BaseCommand):
@@ -12,8 +15,9 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        corrected = counters.recount()
-        for import_id in corrected:
-            self.stdout.write(f"Import {import_id}: counters corrected.")
-        if not corrected:
+        row: Import | None = None
+        for row in counters.recount():
+            trail.append(OPERATOR, Action.IMPORT_RECOUNTED, row)
+            self.stdout.write(f"{row}: counters corrected.")
+        if row is None:
             self.stdout.write("All counters are correct.")
