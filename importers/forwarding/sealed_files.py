@@ -17,8 +17,14 @@ class Unreadable(Exception):
 
 
 def read(batch: Batch) -> list[ImageFile]:
-    """Return the batch's files, each of them as attested. Raises SealBroken or Unreadable."""
-    seal.check(batch.face_import.attestation)
+    """Return the batch's files, each of them as attested.
+
+    Raises SealBroken or Unreadable.
+    """
+    signed = batch.face_import.attestation
+    if signed is None:
+        raise SealBroken("The import has no attestation in force.")
+    seal.check(signed)
     # The order is part of the bytes, which a retry under the same key must repeat exactly.
     images = list(batch.images.order_by("pk"))
     attested = [

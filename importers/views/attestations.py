@@ -31,6 +31,7 @@ CHANGED = {
     "statement_version": "A new version of the statement was published.",
     "answers_sha256": "The answers were changed.",
     "manifest_sha256": "The images or their entries were changed.",
+    "needs_approval": "The policy of the list was changed.",
 }
 
 

@@ -92,7 +92,7 @@ def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     face_import = lookups.visible_import(request, import_id)
     if face_import.is_draft:
         return draft_page(request, face_import)
-    signed = getattr(face_import, "attestation", None)
+    signed = face_import.attestation
     context = {
         "import": face_import,
         "progress": progress.of_import(face_import, request.GET.get("batches")),

@@ -60,7 +60,7 @@ def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "image": image,
         "import": image.face_import,
-        "attestation": getattr(image.face_import, "attestation", None),
+        "attestation": image.face_import.attestation,
         "outcome": outcomes.of(image),
         "upload": acts.upload_of(image),
         "views": acts.views_of(image),
@@ -103,5 +103,5 @@ def _recorded(request: HttpRequest, attestation: Attestation, file: str) -> dict
     with transaction.atomic():
         actor, face_import = lookups.actor(request), attestation.face_import
         trail.append(actor, Action.RECORD_EXPORTED, face_import, file=file)
-    name = f"import-{attestation.pk}-{file}"
+    name = f"import-{face_import.pk}-{file}"
     return {"Content-Disposition": f'attachment; filename="{name}"'}

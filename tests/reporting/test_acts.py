@@ -117,6 +117,6 @@ def test_trail_is_read_by_its_index(shared: Import) -> None:
 
 
 def test_every_act_on_a_signed_import_has_words() -> None:
-    of_imports = ("import.", "images.", "entries.", "left_out.", "gallery.", "record.")
+    of_imports = ("import.", "images.", "entries.", "left_out.", "gallery.", "record.", "approval.")
     recorded = {action for action in Action if action.startswith(of_imports)}
     assert recorded - {Action.IMPORT_DISCARDED} == set(acts.WORDS)
