@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
 from importers.audit.actors import Actor
-from importers.models import Attestation, Batch, Image, Import
+from importers.models import Attestation, Batch, FaceList, Image, Import
 from importers.models.consent import LawfulBasis
 
 
@@ -78,6 +78,10 @@ def files_of(face_import: Import, keys: list[str]) -> QuerySet[Image]:
         return face_import.files.filter(key__in=[UUID(key) for key in keys])
     except ValueError as error:
         raise Http404("This is not the key of an image.") from error
+
+
+def face_list(list_id: int) -> FaceList:
+    return get_object_or_404(FaceList, pk=list_id)
 
 
 def lawful_basis(code: str) -> LawfulBasis:

@@ -5,7 +5,12 @@ from django.db import transaction
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
-from importers.models import FaceList
+from importers.models import FaceList, Import
+
+
+def waiting(face_list: FaceList) -> int:
+    """Return how many imports to the list wait for an approval."""
+    return face_list.imports.filter(state=Import.State.AWAITING_APPROVAL).count()
 
 
 def change(face_list: FaceList, *, needs_approval: bool, actor: Actor) -> bool:

@@ -126,6 +126,11 @@ class Import(models.Model):
         return next((one for one in self.attestations.all() if not one.is_void), None)
 
     @property
+    def void_attestations(self) -> "list[Attestation]":
+        """What was refused or withdrawn, the latest first."""
+        return [one for one in self.attestations.all() if one.is_void][::-1]
+
+    @property
     def is_unfinished(self) -> bool:
         return self.state == self.State.FORWARDING
 

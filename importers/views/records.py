@@ -38,6 +38,7 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
         "import": face_import,
         "attestation": attestation,
         "broken_seal": record.broken_seal(attestation),
+        "decisions": record.decisions(attestation),
         "answers": record.facts(attestation),
         "entries": record.entries(face_import, Entry()),
         "acts": acts.of_import(face_import),
