@@ -7,6 +7,7 @@ from importers import admin
 from importers.access.rights import own_account
 from importers.views import (
     account,
+    approvals,
     attestations,
     audit,
     bases,
@@ -84,6 +85,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE}/answers/", attestations.save, name="import_answers"),
     path(f"{ONE}/answers/reuse/", attestations.reuse, name="answers_reuse"),
     path(f"{ONE}/attest/", attestations.attest, name="import_attest"),
+    path(f"{ONE}/approve/", approvals.decide, name="import_approve"),
+    path(f"{ONE}/withdraw/", approvals.withdraw, name="import_withdraw"),
     path(f"{ONE}/record/", records.of_import, name="import_record"),
     path(f"{ONE}/attestation.json", records.attestation_json, name="attestation_json"),
     path(f"{ONE}/manifest.txt", records.manifest_file, name="manifest"),
@@ -103,6 +106,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("lists/", lists.index, name="lists"),
     path("lists/sync/", lists.sync, name="lists_sync"),
     path("lists/add/", lists.add, name="list_add"),
+    path("lists/<int:list_id>/policy/", lists.set_policy, name="list_policy"),
     path("statements/", statements.index, name="statements"),
     path("statements/<slug:basis>/new/", statements.new, name="statement_new"),
     path("bases/", bases.index, name="bases"),

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 
 from importers.access import methods, people
 from importers.audit.actors import Actor
-from importers.models import Attestation, Batch, Image, Import, Person
+from importers.models import Attestation, Batch, FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
 
 
@@ -38,15 +38,16 @@ def imports(request: HttpRequest) -> QuerySet[Import]:
 
 def visible_import(request: HttpRequest, import_id: int) -> Import:
     """Return the import, or raise 404 if this person may not see it."""
-    rows = imports(request).select_related("face_list", "created_by", "handed_to", "attestation")
+    rows = imports(request).select_related("face_list", "created_by", "handed_to")
+    rows = rows.prefetch_related("attestations")
     return get_object_or_404(rows, pk=import_id)
 
 
 def visible_record(request: HttpRequest, import_id: int) -> Attestation:
-    """Return the attestation of the import, or raise 404 if it is unsigned or not theirs to see."""
-    rows = Attestation.objects.filter(face_import__in=imports(request))
+    """Return the attestation in force, or raise 404 if there is none or it is not theirs to see."""
+    rows = Attestation.objects.filter(face_import__in=imports(request), voided_at=None)
     rows = rows.select_related("face_import__face_list", "face_import__created_by")
-    return get_object_or_404(rows, pk=import_id)
+    return get_object_or_404(rows, face_import=import_id)
 
 
 def last_attestation(request: HttpRequest) -> Attestation | None:
@@ -84,6 +85,10 @@ def account(person_id: int) -> Person:
     return get_object_or_404(people.accounts(), pk=person_id)
 
 
+def face_list(list_id: int) -> FaceList:
+    return get_object_or_404(FaceList, pk=list_id)
+
+
 def lawful_basis(code: str) -> LawfulBasis:
     """Return the basis, or raise 404 if there is none with this code."""
     if code not in LawfulBasis:
@@ -94,6 +99,6 @@ def lawful_basis(code: str) -> LawfulBasis:
 def visible_file(request: HttpRequest, key: UUID) -> Image:
     """Return the file, accepted or rejected, destroyed or not, or raise 404 if it is not theirs."""
     rows = Image.objects.filter(face_import__in=imports(request))
-    related = ("face_list", "created_by", "attestation")
-    rows = rows.select_related("batch", *(f"face_import__{name}" for name in related))
+    rows = rows.select_related("batch", "face_import__face_list", "face_import__created_by")
+    rows = rows.prefetch_related("face_import__attestations")
     return get_object_or_404(rows, key=key)

@@ -29,6 +29,7 @@ class Action(StrEnum):
 
     LISTS_SYNCED = "lists.synced"
     LIST_ADDED = "list.added"
+    LIST_POLICY_CHANGED = "list.policy_changed"
 
     STATEMENT_PUBLISHED = "statement.published"
 
@@ -38,6 +39,10 @@ class Action(StrEnum):
     IMPORT_COPIED = "import.copied"
     IMPORT_DISCARDED = "import.discarded"
     IMPORT_ATTESTED = "import.attested"
+    IMPORT_APPROVED = "import.approved"
+    IMPORT_REFUSED = "import.refused"
+    IMPORT_WITHDRAWN = "import.withdrawn"
+    APPROVAL_DENIED = "approval.denied"
     IMPORT_SENT = "import.sent"
     IMPORT_RETRIED = "import.retried"
     IMPORT_COMPLETED = "import.completed"

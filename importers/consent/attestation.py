@@ -52,6 +52,7 @@ class Shown:
     statement_version: int
     answers_sha256: str
     manifest_sha256: str
+    needs_approval: bool
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def shown_now(draft: Import, answers: Attestation, entry: Entry, person: Person)
         statements.in_force(answers.lawful_basis).version,
         seal.digest({name: getattr(answers, name) for name in bases.ANSWERS}),
         manifest.digest(manifest.lines(draft, entry)),
+        draft.face_list.needs_approval,
     )
 
 
@@ -161,7 +163,6 @@ def _complete_entries(draft: Import, entry: Entry) -> None:
     for name in ENTRY:
         if default := getattr(entry, name):
             accepted.filter(**{name: ""}).update(**{name: default})
-    Import.objects.filter(pk=draft.pk).update(draft_answers={})
 
 
 def _unsealed(
@@ -190,6 +191,7 @@ def _unsealed(
         signed_at=datetime.now(UTC),
         signed_from=actor.address,
         sign_in_method=actor.sign_in_method,
+        needs_approval=draft.face_list.needs_approval,
         seal_version=seal.VERSION,
     )
 

@@ -6,6 +6,7 @@ seals. To seal a new column, add a version; never change one that exists.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
@@ -13,9 +14,9 @@ from importers.audit.actions import Action
 from importers.consent import manifest
 from importers.models import Attestation, AuditEvent
 
-VERSION = 2
+VERSION = 3
 FIELDS = {
-    2: (
+    3: (
         *("face_import_id", "statement_version", "statement_text", "lawful_basis"),
         *("jurisdictions", "image_source", "purpose", "term_ends_on", "evidence_reference"),
         *("adults_only", "evidence_kind", "notice_version", "consent_from", "consent_to"),
@@ -23,9 +24,11 @@ FIELDS = {
         *("informed_on", "not_informed_reason", "article_6_ground", "article_9_ground"),
         *("warnings", "manifest_version", "manifest_sha256", "image_count", "environment"),
         *("list_persona_id", "list_name", "typed_name", "signed_by_id", "signed_by_username"),
-        *("signed_at", "signed_from", "sign_in_method", "seal_version"),
+        *("signed_at", "signed_from", "sign_in_method", "needs_approval", "seal_version"),
     ),
 }
+# What makes an attestation void.
+VOIDING = (Action.IMPORT_REFUSED, Action.IMPORT_WITHDRAWN)
 
 
 class SealBroken(Exception):
@@ -80,34 +83,39 @@ def check_record(attestation: Attestation) -> None:
     """Raise SealBroken unless the attestation fits its seal, and the audit trail holds that seal.
 
     The seal has no key, so whoever can write to the database can compute another one. They cannot
-    change the trail's row unnoticed, because every later row depends on it.
+    change the trail's row unnoticed, because every later row depends on it. The trail also says
+    whether the attestation is void, which the seal does not cover.
     """
     if attestation.seal != compute(attestation):
         raise SealBroken("The attestation was changed after it was sealed.")
-    records = AuditEvent.objects.filter(
+    acts = AuditEvent.objects.filter(
         object_type="import",
         object_id=str(attestation.face_import_id),
-        action=Action.IMPORT_ATTESTED,
+        action__in=(Action.IMPORT_ATTESTED, *VOIDING),
+        # By the database: edited details may be of any type.
+        details__seal=attestation.seal,
     )
-    # By the database: edited details may be of any type.
-    if records.values_list("details__seal", flat=True).last() != attestation.seal:
+    found = set(acts.values_list("action", flat=True))
+    if Action.IMPORT_ATTESTED not in found:
         raise SealBroken("The audit trail does not hold this seal.")
+    if attestation.is_void == found.isdisjoint(VOIDING):
+        raise SealBroken("The audit trail says otherwise about whether the attestation is void.")
 
 
 def find_breaks() -> Iterator[str]:
-    """Yield a sentence for each import that differs from its attestation, seal or trail."""
-    missing = set(
-        AuditEvent.objects.filter(action=Action.IMPORT_ATTESTED).values_list("object_id", flat=True)
-    )
+    """Yield a sentence for each import that differs from its attestations, seals or trail."""
+    signed = AuditEvent.objects.filter(action=Action.IMPORT_ATTESTED)
+    missing = Counter(signed.values_list("object_id", flat=True))
     attestations = Attestation.objects.select_related("face_import__face_list").order_by("pk")
     for attestation in attestations.iterator(chunk_size=500):
-        missing.discard(str(attestation.pk))
+        missing[str(attestation.face_import_id)] -= 1
         try:
-            check(attestation)
+            # The draft may have changed since: a void attestation covers no images any longer.
+            (check_record if attestation.is_void else check)(attestation)
         except SealBroken as broken:
-            yield f"Import {attestation.pk}: {broken.reason}"
+            yield f"Import {attestation.face_import_id}: {broken.reason}"
     # An edited row may name no number.
-    for import_id in sorted(missing, key=lambda one: (len(one), one)):
+    for import_id in sorted(+missing, key=lambda one: (len(one), one)):
         yield f"Import {import_id}: The attestation is missing."
 
 

@@ -198,6 +198,7 @@ class ShownForm(forms.Form):
     statement_version = forms.IntegerField()
     answers_sha256 = forms.RegexField(r"^[0-9a-f]{64}$")
     manifest_sha256 = forms.RegexField(r"^[0-9a-f]{64}$")
+    needs_approval = forms.BooleanField(required=False)
 
     def shown(self) -> Shown | None:
         """Return None if the page does not say what it showed."""

@@ -1,4 +1,4 @@
-"""Choosing the list that an import goes to, and adding a list by its ID."""
+"""Choosing the list that an import goes to, adding a list by its ID, and a list's policy."""
 
 from typing import Any
 
@@ -29,7 +29,9 @@ class FaceListForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["face_list"].queryset = catalog.usable()  # type: ignore[attr-defined]
+        choice: Any = self.fields["face_list"]
+        choice.queryset = catalog.usable()
+        choice.label_from_instance = _name_and_policy
 
 
 class AddListForm(forms.Form):
@@ -43,3 +45,17 @@ class AddListForm(forms.Form):
     name = forms.CharField(
         label="Name", max_length=200, required=False, help_text="Used if Persona returns no name."
     )
+
+
+class PolicyForm(forms.Form):
+    needs_approval = forms.BooleanField(
+        label="Imports to this list are approved by a second person",
+        required=False,
+        help_text="Nothing of an import is sent before somebody who took no part in preparing or "
+        "signing it has approved it.",
+    )
+
+
+def _name_and_policy(face_list: FaceList) -> str:
+    policy = " (approved by a second person)" if face_list.needs_approval else ""
+    return f"{face_list}{policy}"

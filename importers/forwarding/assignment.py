@@ -28,7 +28,10 @@ def digest(sealed: Import) -> str:
 
 def find_breaks() -> Iterator[str]:
     """Yield a sentence for each import whose images are not those that the trail recorded."""
-    for import_id in Attestation.objects.order_by("pk").values_list("pk", flat=True).iterator():
+    in_force = Attestation.objects.filter(voided_at=None).order_by("pk")
+    unreleased = Import.objects.filter(state=Import.State.AWAITING_APPROVAL, batches=None)
+    signed = in_force.exclude(needs_approval=True, face_import__in=unreleased)
+    for import_id in signed.values_list("face_import", flat=True).iterator():
         records = AuditEvent.objects.filter(
             object_type="import", object_id=str(import_id), action=Action.IMPORT_SENT
         )

@@ -249,6 +249,12 @@ def seal_is_broken(sentence: str, before: Before) -> Step:
     return Step(State.FAILED, Problem.SEAL_BROKEN, sentence, may_have_arrived=arrived)
 
 
+def not_approved(sentence: str, before: Before) -> Step:
+    """Return the step if no approval of the import is in force: it is not sent."""
+    arrived = before.may_have_arrived
+    return Step(State.FAILED, Problem.NOT_APPROVED, sentence, may_have_arrived=arrived)
+
+
 def importer_is_claimed(importer_id: str) -> Step:
     """Return the step if Persona answers with an importer that another batch has."""
     sentence = f"Persona answered with importer {importer_id}, which belongs to another batch."

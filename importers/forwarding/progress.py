@@ -15,7 +15,7 @@ from importers.forwarding.estimate import TimeLeft
 from importers.forwarding.notices import Notice, notices_of
 from importers.gateway import environments, rate_limit
 from importers.gateway.rate_limit import Budget
-from importers.models import Batch, Gateway, Import, Worker
+from importers.models import Batch, Gateway, Import, Problem, Worker
 
 State = Batch.State
 # A few batches are all shown. Of more, only the exceptions are, and a page of the others on demand.
@@ -65,6 +65,12 @@ class Progress:
     @property
     def can_be_retried(self) -> bool:
         return any(batch.can_be_retried for batch in self.batches)
+
+    @property
+    def lacks_approval(self) -> bool:
+        """Return True if batches were not sent because no approval of them is in force."""
+        failed = (batch for batch in self.batches if batch.state == State.FAILED)
+        return any(batch.problem == Problem.NOT_APPROVED for batch in failed)
 
     @property
     def lost_image_count(self) -> int:

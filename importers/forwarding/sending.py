@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import WORKER
+from importers.consent.approval import NotApproved
 from importers.consent.seal import SealBroken
 from importers.forwarding import policy, recording, sealed_files
 from importers.forwarding.claims import Leases, claim, is_any_due, key_lives
@@ -74,6 +75,8 @@ def _send(batch: Batch, exchange: Exchange, slot: Slot) -> Outcome:
         files = sealed_files.read(batch)
     except SealBroken as broken:
         return Outcome(step=policy.seal_is_broken(broken.reason, before))
+    except NotApproved as lacking:
+        return Outcome(step=policy.not_approved(lacking.sentence, before))
     except sealed_files.Unreadable as trouble:
         step = policy.unreadable(str(trouble), before, missing=trouble.missing)
         return Outcome(step=step)

@@ -57,7 +57,7 @@ def include(draft: Import, images: QuerySet[Image], because: str, actor: Actor) 
 
 
 def settle(draft: Import) -> None:
-    """Forget what is set aside, in the transaction that ends the draft.
+    """Forget what is set aside, in the transaction that releases the import.
 
     The rows of images that the list had remain. The bytes, which no row names any longer, are swept
     after the commit.

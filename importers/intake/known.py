@@ -26,6 +26,13 @@ def sent_before(draft: Import, hashes: list[str]) -> dict[str, int]:
     return dict(sent.values_list("sha256", "face_import"))  # the first comes last and stays
 
 
+def sent_meanwhile(signed: Import) -> int:
+    """Return how many images of a signed import another import sent to the list since."""
+    others = _sent(signed).exclude(face_import=signed)
+    accepted = signed.files.filter(state=Image.State.ACCEPTED, included_because="")
+    return accepted.filter(sha256__in=others.values("sha256")).count()
+
+
 def with_import(draft: Import, images: QuerySet[Image]) -> list[Image]:
     """Return images that are set aside, each with the import that sent it before."""
     rows = list(images)

@@ -1,5 +1,6 @@
 """The rows: what is stored, which combinations are valid, and every change of state."""
 
+from importers.models.approvals import Approval
 from importers.models.attempts import Attempt
 from importers.models.audit import AuditEvent, AuditHead
 from importers.models.batches import Batch
@@ -15,6 +16,7 @@ from importers.models.problems import Problem
 from importers.models.workers import Worker
 
 __all__ = [
+    "Approval",
     "Attempt",
     "Attestation",
     "AuditEvent",

@@ -78,6 +78,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         """Ended, and their images are certainly not on the list."""
         return self.filter(self.model.is_lost_where())
 
+    def not_approved(self) -> Self:
+        """Failed because nobody who may approve the import approves of it any longer."""
+        return self.filter(state=self.model.State.FAILED, problem=Problem.NOT_APPROVED)
+
     def requeue(self) -> int:
         """Queue them again under a new key. Only for batches that are certainly not at Persona."""
         anew = self.model.NO_PROBLEM | self.model.NEW_KEY

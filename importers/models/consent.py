@@ -1,4 +1,5 @@
 from django.db import models
+from django.db.models import Q
 
 from importers.models.environments import Environment
 from importers.models.imports import Import
@@ -98,15 +99,15 @@ class Statement(models.Model):
 class Attestation(models.Model):
     """A person's answers and the images that they cover. Sealed once, never edited.
 
+    An import has at most one in force. One that was refused or withdrawn is void, and is kept.
+
     `seal` is the SHA-256 over the fields that `seal_version` names (`consent.seal`), and
     `manifest_sha256` that of the manifest in the form that `manifest_version` names
     (`consent.manifest`). An answer that the basis does not ask for is empty (`consent.bases`).
     `docs/consent-record.md` says for each field which clause asks for it.
     """
 
-    face_import = models.OneToOneField(
-        Import, on_delete=models.PROTECT, related_name="attestation", primary_key=True
-    )
+    face_import = models.ForeignKey(Import, on_delete=models.PROTECT, related_name="attestations")
 
     # For every basis.
     lawful_basis = models.CharField("Lawful basis", max_length=30, choices=LawfulBasis)
@@ -157,14 +158,41 @@ class Attestation(models.Model):
     signed_at = models.DateTimeField()
     signed_from = models.CharField(max_length=100, help_text="IP address, or 'command line'")
     sign_in_method = models.CharField(max_length=100)
+    needs_approval = models.BooleanField(
+        help_text="by a second person: the policy of the list when it was signed"
+    )
     seal_version = models.PositiveSmallIntegerField()
     seal = models.CharField(max_length=64)
 
+    # Outside the seal; the audit trail holds the same.
+    voided_at = models.DateTimeField(null=True)
+    voided_by = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, related_name="voided_attestations"
+    )
+    void_reason = models.TextField(
+        max_length=2000, blank=True, help_text="of a refusal; empty if it was withdrawn"
+    )
+
     class Meta:
+        ordering = ["signed_at"]
         indexes = [models.Index(fields=["evidence_reference"], name="attestation_evidence")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["face_import"], condition=Q(voided_at=None), name="one_attestation_in_force"
+            ),
+            models.CheckConstraint(
+                condition=Q(voided_at=None, voided_by=None, void_reason="")
+                | Q(voided_at__isnull=False, voided_by__isnull=False),
+                name="void_attestation_says_by_whom",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Attestation of import {self.face_import_id}"
+
+    @property
+    def is_void(self) -> bool:
+        return self.voided_at is not None
 
     def get_jurisdictions_display(self) -> str:
         return ", ".join(Jurisdiction(value).label for value in self.jurisdictions)

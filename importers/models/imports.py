@@ -1,5 +1,6 @@
 import re
 import uuid
+from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import F, Func, Q
@@ -9,6 +10,9 @@ from importers.models.entries import ListingReason
 from importers.models.levels import Level
 from importers.models.lists import FaceList
 from importers.models.people import Person
+
+if TYPE_CHECKING:
+    from importers.models.consent import Attestation
 
 # A name may be longer than PostgreSQL allows in an index. The numbers are part of the text, because
 # only the very same expression uses the index.
@@ -40,11 +44,16 @@ class Import(models.Model):
     canceled ◀─│───┴─────────────┤ (a person gave it up before anything was sent)
                └─────────────────┘ (a person tries again)
 
-    After `draft` the set of images never changes.
+    draft ─▶ awaiting_approval ─▶ forwarding (a second person approved; batches exist from now on)
+      ▲             │
+      └─────────────┘ (refused, or withdrawn: the attestation is void)
+
+    After `draft` the set of images never changes, unless the import becomes a draft again.
     """
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
+        AWAITING_APPROVAL = "awaiting_approval", "Awaiting approval"
         FORWARDING = "forwarding", "Sending"
         COMPLETED = "completed", "Completed"
         NEEDS_ATTENTION = "needs_attention", "Action required"
@@ -59,6 +68,7 @@ class Import(models.Model):
     COMPLETED_WITH_ERRORS = "Completed with errors"
     SENDING_WITH_TROUBLE = "Sending, action required"
     LEVELS = {
+        State.AWAITING_APPROVAL: Level.INFO,
         State.FORWARDING: Level.INFO,
         State.COMPLETED: Level.SUCCESS,
         State.NEEDS_ATTENTION: Level.ERROR,
@@ -78,7 +88,7 @@ class Import(models.Model):
     state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
     mode = models.CharField(max_length=10, choices=Mode, default=Mode.BULK)
     draft_answers = models.JSONField(
-        default=dict, help_text="as typed, by the field's name; empty once signed"
+        default=dict, help_text="as typed, by the field's name; empty once released"
     )
 
     # Kept by triggers (`models.counters`). Persona's counts are empty until it reports any.
@@ -102,7 +112,10 @@ class Import(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(
-                    state__in=["draft", "forwarding", "completed", "needs_attention", "canceled"]
+                    state__in=[
+                        *("draft", "awaiting_approval", "forwarding"),
+                        *("completed", "needs_attention", "canceled"),
+                    ]
                 ),
                 name="import_state_known",
             )
@@ -114,6 +127,20 @@ class Import(models.Model):
     @property
     def is_draft(self) -> bool:
         return self.state == self.State.DRAFT
+
+    @property
+    def awaits_approval(self) -> bool:
+        return self.state == self.State.AWAITING_APPROVAL
+
+    @property
+    def attestation(self) -> "Attestation | None":
+        """The attestation in force. Prefetch `attestations` where many imports are shown."""
+        return next((one for one in self.attestations.all() if not one.is_void), None)
+
+    @property
+    def void_attestations(self) -> "list[Attestation]":
+        """What was refused or withdrawn, the latest first."""
+        return [one for one in self.attestations.all() if one.is_void][::-1]
 
     @property
     def is_unfinished(self) -> bool:

@@ -30,6 +30,9 @@ class FaceList(models.Model):
     problem_since = models.DateTimeField(null=True)
     refusals = models.PositiveIntegerField(default=0)
     held_until = models.DateTimeField(null=True)
+    needs_approval = models.BooleanField(
+        default=False, help_text="a second person approves each import before it is sent"
+    )
 
     class Meta:
         constraints = [

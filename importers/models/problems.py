@@ -32,6 +32,7 @@ class Problem(models.TextChoices):
     WORKERS_DIED = "workers_died"
     KEY_REUSED = "key_reused"
     SEAL_BROKEN = "seal_broken"
+    NOT_APPROVED = "not_approved"
     IMAGE_MISSING = "image_missing"
     IMPORTER_TAKEN = "importer_taken"
     AMBIGUOUS = "ambiguous"

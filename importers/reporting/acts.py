@@ -42,6 +42,10 @@ GROUPS: dict[str, dict[Action, str]] = {
         Action.IMPORT_COPIED: "Copied images from another import",
         Action.IMPORT_DISCARDED: "Discarded the draft",
         Action.IMPORT_ATTESTED: "Signed",
+        Action.IMPORT_APPROVED: "Approved",
+        Action.IMPORT_REFUSED: "Refused",
+        Action.IMPORT_WITHDRAWN: "Withdrew the signature",
+        Action.APPROVAL_DENIED: "Was refused to decide: no second person",
         Action.IMPORT_SENT: "Released for sending",
         Action.IMPORT_RETRIED: "Retried batches",
         Action.IMPORT_CANCELED: "Canceled batches",
@@ -78,6 +82,7 @@ GROUPS: dict[str, dict[Action, str]] = {
     "Lists and statements": {
         Action.LISTS_SYNCED: "Synced the lists",
         Action.LIST_ADDED: "Added the list",
+        Action.LIST_POLICY_CHANGED: "Changed the policy of the list",
         Action.STATEMENT_PUBLISHED: "Published the statement",
     },
     "Sending": {

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from importers.consent import manifest, seal
+from importers.consent import approval, manifest, seal
 from importers.models import Attestation, Image
 from importers.reporting import outcomes, record, spreadsheet
 
@@ -23,11 +23,13 @@ BATCH_FIELDS = (
     *("number", "image_count", "state", "importer_id", "importer_among", "persona_status"),
     *("successful_count", "duplicate_count", "error_count", "accepted_at", "finished_at"),
 )
+VOID_FIELDS = (
+    *("seal", "signed_by_username", "signed_at", "voided_by_id", "voided_at", "void_reason"),
+)
 
 
 def attestation_json(attestation: Attestation) -> str:
     """Return everything that was sealed, the seal, and what became of the batches."""
-    broken = record.broken_seal(attestation)
     content = {
         "schema": "consentry-attestation",
         "schema_version": SCHEMA_VERSION,
@@ -40,18 +42,14 @@ def attestation_json(attestation: Attestation) -> str:
             "environment": attestation.environment,
         },
         "sealed": _sealed(attestation),
-        "seal": {
-            "version": attestation.seal_version,
-            "sha256": attestation.seal,
-            "checked_at": datetime.now(UTC),
-            "intact": not broken,
-            "problem": broken,
-        },
+        "seal": _seal(attestation),
         "manifest": {
             "version": attestation.manifest_version,
             "sha256": attestation.manifest_sha256,
             "images": attestation.image_count,
         },
+        "approvals": list(attestation.approvals.values(*approval.FIELDS)),
+        "void_attestations": _void(attestation),
         "batches": list(attestation.face_import.batches.order_by("number").values(*BATCH_FIELDS)),
     }
     return json.dumps(content, indent=2, ensure_ascii=False, default=_iso) + "\n"
@@ -80,6 +78,23 @@ def _import(attestation: Attestation) -> dict[str, Any]:
         "mode": face_import.mode,
         "state": face_import.state,
     }
+
+
+def _seal(attestation: Attestation) -> dict[str, Any]:
+    broken = record.broken_seal(attestation)
+    return {
+        "version": attestation.seal_version,
+        "sha256": attestation.seal,
+        "checked_at": datetime.now(UTC),
+        "intact": not broken,
+        "problem": broken,
+    }
+
+
+def _void(attestation: Attestation) -> list[dict[str, Any]]:
+    """Return the attestations of the import that were refused or withdrawn."""
+    void = attestation.face_import.void_attestations
+    return [{name: getattr(one, name) for name in VOID_FIELDS} for one in void]
 
 
 def _sealed(attestation: Attestation) -> dict[str, Any]:

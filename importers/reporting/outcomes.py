@@ -19,6 +19,7 @@ OPEN = {
 }
 UNSIGNED = {
     Import.State.DRAFT: "Not signed and not sent",
+    Import.State.AWAITING_APPROVAL: "Not sent (awaiting approval)",
     Import.State.CANCELED: "Not sent (draft discarded)",
 }
 

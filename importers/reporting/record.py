@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from django.db.models import Count, QuerySet
 
-from importers.consent import bases, seal
-from importers.models import Attestation, Entry, Image, Import, ListingReason
+from importers.consent import approval, bases, seal
+from importers.models import Approval, Attestation, Entry, Image, Import, ListingReason
 from importers.models.entries import ENTRY
 
 
@@ -57,6 +57,14 @@ def images(face_import: Import) -> QuerySet[Image]:
     return accepted.select_related("batch").order_by("sort_name", "pk")
 
 
+def decisions(attestation: Attestation) -> list[tuple[Approval, str]]:
+    """Return the decisions about the attestation, each with whether it is in force now."""
+    ended = (Import.State.COMPLETED, Import.State.CANCELED)
+    has_ended = attestation.face_import.state in ended
+    made = attestation.approvals.select_related("decided_by")
+    return [(one, _standing(one, has_ended=has_ended)) for one in made]
+
+
 def broken_seal(attestation: Attestation) -> str:
     """Return where the import differs from what was sealed, or "" if the seal is intact."""
     try:
@@ -64,6 +72,13 @@ def broken_seal(attestation: Attestation) -> str:
     except seal.SealBroken as broken:
         return broken.reason
     return ""
+
+
+def _standing(given: Approval, *, has_ended: bool) -> str:
+    if has_ended and approval.is_recorded(given):
+        return "The import has ended"  # whoever approved it may have left since
+    fault = approval.fault_of(given)
+    return f"Not in force: {fault}" if fault else "In force"
 
 
 def _label(name: str) -> str:

@@ -101,7 +101,7 @@ class Answer:
 def search(imports: QuerySet[Import], query: Query) -> Answer:
     """Return what matches among these imports, their images and their batches."""
     imports = _filtered(imports, query)
-    shown = imports.select_related("face_list", "attestation")
+    shown = imports.select_related("face_list").prefetch_related("attestations")
     if not query.text:
         return Answer(query, imports=_newest(shown, {"Filters": imports.order_by("-pk")}))
     images = Image.objects.filter(Exists(imports.filter(pk=OuterRef("face_import"))))
@@ -119,13 +119,18 @@ def search(imports: QuerySet[Import], query: Query) -> Answer:
 
 
 def _filtered(imports: QuerySet[Import], query: Query) -> QuerySet[Import]:
-    for name, value in query.filters.items():
-        if name == "jurisdictions":
-            # A list in JSON. With its quotes, no code is a part of another.
-            imports = imports.filter(attestation__jurisdictions__icontains=f'"{value}"')
-        else:
-            imports = imports.filter(**{f"attestation__{name}": value})
-    return imports
+    wanted = query.filters
+    if place := wanted.pop("jurisdictions", ""):
+        # A list in JSON. With its quotes, no code is a part of another.
+        wanted["jurisdictions__icontains"] = f'"{place}"'
+    return _signed(imports, **wanted) if wanted else imports
+
+
+def _signed(imports: QuerySet[Import], **wanted: str) -> QuerySet[Import]:
+    """Return those whose attestation in force has these values."""
+    conditions = {f"attestations__{name}": value for name, value in wanted.items()}
+    # In one call, so that all hold for the same attestation.
+    return imports.filter(attestations__voided_at=None, **conditions)
 
 
 def _batches_of(importer_id: str) -> list[int]:
@@ -174,7 +179,7 @@ def _imports(
     # Limited here too, since PostgreSQL would otherwise expect the case among the newest imports.
     holding = _of_case(images, text).order_by("-face_import_id").values("face_import_id").distinct()
     matches = {
-        "Evidence location": imports.filter(attestation__evidence_reference=text),
+        "Evidence location": _signed(imports, evidence_reference=text),
         "Case reference": imports.filter(pk__in=holding[: MOST + 1]),
     }
     if number := NUMBER.fullmatch(text):

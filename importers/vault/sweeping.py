@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q
 
-from importers.models import Image, Import
+from importers.models import Approval, Attestation, Image, Import
 from importers.vault import keeping
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,10 @@ def sweep_recent() -> None:
     """Sweep drafts and each import that may have recent leftovers. Raises OSError."""
     since = datetime.now(UTC) - SWEPT_FOR
     discarded = Image.objects.filter(destroyed_at__gt=since).values("face_import")
-    lately = Q(created_at__gt=since) | Q(attestation__signed_at__gt=since) | Q(pk__in=discarded)
+    signed = Attestation.objects.filter(signed_at__gt=since).values("face_import")
+    decided = Approval.objects.filter(decided_at__gt=since).values("attestation__face_import")
+    ended = Q(pk__in=signed) | Q(pk__in=decided) | Q(pk__in=discarded)
+    lately = Q(created_at__gt=since) | ended
     for face_import in Import.objects.filter(Q(state=Import.State.DRAFT) | lately).iterator():
         _sweep(face_import, older_than=LONGEST_UPLOAD)
 

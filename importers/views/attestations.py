@@ -30,6 +30,7 @@ CHANGED = {
     "statement_version": "A new version of the statement was published.",
     "answers_sha256": "The answers were changed.",
     "manifest_sha256": "The images or their entries were changed.",
+    "needs_approval": "The policy of the list was changed.",
 }
 
 
@@ -100,7 +101,10 @@ def _sign(
     except (attestation.NothingToSend, drafts.NotADraft):
         return redirect("import_attest", draft.pk)
     images = "1 image is" if draft.image_count == 1 else f"{draft.image_count:,} images are"
-    messages.success(request, f"Signed. {images} being sent to {draft.face_list}.")
+    next_step = f"{images} being sent to {draft.face_list}."
+    if draft.awaits_approval:
+        next_step = "Nothing is sent before a second person has approved it."
+    messages.success(request, f"Signed. {next_step}")
     return redirect("import", draft.pk)
 
 
@@ -146,5 +150,7 @@ def _cost(draft: Import, requests: int) -> str:
 
 def _too_late(request: HtmxHttpRequest, sealed: Import) -> HttpResponse:
     outcome = "discarded" if sealed.state == Import.State.CANCELED else "signed and sent"
+    if sealed.awaits_approval:
+        outcome = "signed"
     messages.info(request, f"This import was already {outcome}.")
     return redirect("import", sealed.pk)

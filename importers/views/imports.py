@@ -16,13 +16,14 @@ from importers.access import lookups, rights
 from importers.access.rights import needs
 from importers.audit import trail
 from importers.audit.actions import Action
+from importers.consent import approval
 from importers.forms.history import HistoryForm
 from importers.forms.lists import FaceListForm
 from importers.forwarding import progress
 from importers.gateway import environments, rate_limit
 from importers.intake import drafts
 from importers.lists import catalog
-from importers.models import Image, Import, Right
+from importers.models import Attestation, Image, Import, Right
 from importers.reporting import history, outcomes, record
 from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
 from importers.views.drafts import draft_page
@@ -40,9 +41,13 @@ def index(request: HttpRequest) -> HttpResponse:
     form = HistoryForm(request.GET)
     chosen = form.filter()
     page = history.page(chosen.apply(lookups.imports(request)), **cursors(request))
+    to_decide = rights.may(request, Right.APPROVE) and approval.wanted_of(
+        lookups.imports(request), lookups.actor(request).person
+    )
     context = {
         "form": form,
         "page": page,
+        "to_decide": to_decide.count() if to_decide else 0,
         "filtered": bool(chosen) or page.is_partial,
         "query": query_without_cursors(request),
         "budget": rate_limit.budget(environments.current()),
@@ -86,15 +91,24 @@ def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     face_import = lookups.visible_import(request, import_id)
     if face_import.is_draft and rights.may(request, Right.MAKE_IMPORTS):
         return draft_page(request, face_import)
-    signed = getattr(face_import, "attestation", None)
+    signed = face_import.attestation
+    now = progress.of_import(face_import, request.GET.get("batches"))
+    is_wanted = face_import.awaits_approval or now.lacks_approval
     context = {
         "import": face_import,
-        "progress": progress.of_import(face_import, request.GET.get("batches")),
+        "progress": now,
         "attestation": signed,
         "broken_seal": record.broken_seal(signed) if signed else "",
-        **_files(request, face_import),
+        "is_wanted": is_wanted,
+        "may_decide": is_wanted and signed and _may_decide(request, signed),
+        **shown_files(request, face_import),
     }
     return render(request, "imports/detail.html", context)
+
+
+def _may_decide(request: HttpRequest, signed: Attestation) -> bool:
+    person = lookups.actor(request).person
+    return rights.may(request, Right.APPROVE) and approval.may_decide(signed, person)
 
 
 @needs(Right.SEE_IMPORTS)
@@ -111,9 +125,10 @@ def poll(request: HttpRequest, import_id: int) -> HttpResponse:
     return answer(render_to_string("imports/_progress.html", context, request))
 
 
-def _files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
+def shown_files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
     """Return a page of the faces, each with its outcome, and one of the rejected files."""
-    rejected = face_import.files.filter(state=Image.State.LEFT_OUT)
+    left_out = face_import.files.filter(state=Image.State.LEFT_OUT)
+    rejected = left_out.exclude(reason=Image.REMOVED)
     images = Paginator(record.images(face_import), GALLERY_PAGE_SIZE)
     shown = images.get_page(request.GET.get("page"))
     show_gallery(request, face_import, shown)

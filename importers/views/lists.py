@@ -1,17 +1,17 @@
-"""Persona's face lists: synced from there, or added by their ID."""
+"""Persona's face lists: synced from there, or added by their ID; and the policy of each."""
 
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from importers.access import lookups
 from importers.access.rights import needs
-from importers.forms.lists import AddListForm
+from importers.forms.lists import AddListForm, PolicyForm
 from importers.forwarding.notices import gateway_notices
-from importers.lists import catalog
+from importers.lists import catalog, policy
 from importers.models import Right
 
 
@@ -58,6 +58,23 @@ def add(request: HttpRequest) -> HttpResponse:
         )
     else:
         messages.success(request, f"{row} was added.")
+    return redirect("lists")
+
+
+@needs(Right.SET_POLICY)
+@require_http_methods(["GET", "HEAD", "POST"])
+def set_policy(request: HttpRequest, list_id: int) -> HttpResponse:
+    face_list = lookups.face_list(list_id)
+    if request.method != "POST":
+        form = PolicyForm(initial={"needs_approval": face_list.needs_approval})
+        context = {"list": face_list, "form": form, "waiting": policy.waiting(face_list)}
+        return render(request, "lists/policy.html", context)
+    form = PolicyForm(request.POST)
+    form.is_valid()  # a box is ticked or not: nothing can be wrong
+    needed = form.cleaned_data["needs_approval"]
+    policy.change(face_list, needs_approval=needed, actor=lookups.actor(request))
+    now = "need" if needed else "do not need"
+    messages.success(request, f"Imports to {face_list} {now} an approval from now on.")
     return redirect("lists")
 
 

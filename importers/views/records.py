@@ -40,6 +40,7 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
         "import": face_import,
         "attestation": attestation,
         "broken_seal": record.broken_seal(attestation),
+        "decisions": record.decisions(attestation),
         "answers": record.facts(attestation),
         "entries": record.entries(face_import, Entry()),
         "acts": acts.of_import(face_import),
@@ -63,7 +64,7 @@ def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "image": image,
         "import": image.face_import,
-        "attestation": getattr(image.face_import, "attestation", None),
+        "attestation": image.face_import.attestation,
         "outcome": outcomes.of(image),
         "upload": acts.upload_of(image),
         "views": acts.views_of(image),
@@ -108,5 +109,5 @@ def _recorded(request: HttpRequest, attestation: Attestation, file: str) -> dict
     with transaction.atomic():
         actor, face_import = lookups.actor(request), attestation.face_import
         trail.append(actor, Action.RECORD_EXPORTED, face_import, file=file)
-    name = f"import-{attestation.pk}-{file}"
+    name = f"import-{face_import.pk}-{file}"
     return {"Content-Disposition": f'attachment; filename="{name}"'}

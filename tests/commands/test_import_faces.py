@@ -19,8 +19,9 @@ from importers.consent import seal, statements
 from importers.imaging.inspection import MAX_BYTES
 from importers.local_persona import LocalPersona
 from importers.management.commands import import_faces as command
-from importers.models import Attestation, AuditEvent, Batch, Image, Import, Person
+from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
+from tests.support.approvals import guard
 from tests.support.attestations import SIGNATURE
 from tests.support.forwarding import environment_beside, forward
 from tests.support.import_faces import import_faces
@@ -181,6 +182,16 @@ class TestJson:
         second = Batch.objects.latest("pk")
         assert (second.successful_count, second.duplicate_count) == (1, 3)
         assert Image.objects.filter(included_because="Errors then.").count() == 3
+
+
+def test_import_that_needs_an_approval_awaits_it(
+    folder: Path, options: tuple[object, ...], known_list: FaceList
+) -> None:
+    guard(known_list)
+    outcome = import_faces(folder, *options, "--wait")
+    assert (outcome.code, Batch.objects.exists()) == (0, False)
+    assert ": awaiting_approval, 3 accepted, 0 rejected." in outcome.out
+    assert outcome.err == "A second person must approve this import. Nothing is sent before.\n"
 
 
 def test_list_unknown_here_is_looked_up_at_persona(

@@ -9,7 +9,6 @@ from django.db import IntegrityError
 from importers.audit.actors import Actor
 from importers.consent import attestation, bases, manifest, seal, statements
 from importers.consent.attestation import AlreadySealed
-from importers.intake import drafts
 from importers.models import Attestation, AuditEvent, Entry, FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
 from tests.support.attestations import ANSWERS, publish, sign, signature
@@ -179,12 +178,6 @@ class TestEntries:
         assert missing("legal_claims", Entry()) == {"listing_reason": 2, "case_reference": 2}
         assert missing("legal_claims", Entry(case_reference="FR-1")) == {"listing_reason": 2}
         assert missing("consent", Entry(listing_reason="enrolled")) == {}
-
-
-def test_signing_empties_the_answers_of_the_draft(draft: Import, actor: Actor) -> None:
-    drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]})
-    sign(draft, actor)
-    assert Import.objects.get().draft_answers == {}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ Change = Callable[[Import, Actor], object]
 NO_CASE = Entry(listing_reason="suspected_fraud")
 EVERY_FIELD = [
     *("account_id", "face_list_id", "statement_version", "answers_sha256", "manifest_sha256"),
+    "needs_approval",
 ]
 
 
@@ -66,6 +67,11 @@ def publish_statement(draft: Import, actor: Actor) -> None:
     publish("A stricter wording.", actor)
 
 
+def require_approval(draft: Import, actor: Actor) -> None:
+    FaceList.objects.update(needs_approval=True)
+    draft.refresh_from_db()
+
+
 def change_all_of_it(draft: Import, actor: Actor) -> None:
     replace_image(draft, actor)
     change_list(draft, actor)
@@ -87,6 +93,7 @@ class TestChanged:
             (change_entry, ["manifest_sha256"]),
             (change_list, ["face_list_id"]),
             (publish_statement, ["statement_version"]),
+            (require_approval, ["needs_approval"]),
             (change_all_of_it, ["face_list_id", "statement_version", "manifest_sha256"]),
         ],
     )

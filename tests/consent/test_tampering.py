@@ -17,7 +17,7 @@ from importers.consent import seal
 from importers.forwarding import assignment
 from importers.models import AuditEvent, AuditHead, Entry, FaceList, Import, Person
 from importers.models.entries import ENTRY
-from tests.support.attestations import submit
+from tests.support.attestations import in_force, submit
 from tests.support.makers import MakeDraft
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
@@ -57,7 +57,7 @@ def columns_of(sealed: Import) -> dict[str, list[tuple[models.Model, str]]]:
     to, head = sealed.face_list, AuditHead.objects.get()
     trail = [(event, name) for event in AuditEvent.objects.all() for name in of_an_event]
     return {
-        "attestation": [(sealed.attestation, name) for name in (*seal.FIELDS[2], "seal")],
+        "attestation": [(in_force(sealed), name) for name in (*seal.FIELDS[3], "seal")],
         "image": [(image, name) for image in sealed.files.all() for name in OF_AN_IMAGE],
         "list": [(sealed, "face_list_id"), (to, "environment"), (to, "persona_id")],
         "trail": [*trail, (head, "length"), (head, "hash")],

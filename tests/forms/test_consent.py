@@ -285,7 +285,9 @@ class TestShown:
         return ShownForm(fields | hashes | changes).shown()
 
     def test_page_says_what_it_showed(self) -> None:
-        assert self.read() == Shown(3, 7, 1, "a" * 64, "b" * 64)
+        asked = self.read(needs_approval="yes")
+        assert self.read() == Shown(3, 7, 1, "a" * 64, "b" * 64, False)
+        assert asked == Shown(3, 7, 1, "a" * 64, "b" * 64, True)
 
     @pytest.mark.parametrize("field", ["account_id", "face_list_id", "statement_version"])
     @pytest.mark.parametrize("number", ["", "one", "1.5", "7 or 8"])

@@ -60,11 +60,11 @@ def add_image(image: Image) -> None:
 
 
 def change_attestation(image: Image) -> None:
-    Attestation.objects.filter(pk=image.face_import_id).update(purpose="Something else.")
+    Attestation.objects.filter(face_import=image.face_import_id).update(purpose="Something else.")
 
 
 def change_signature(image: Image) -> None:
-    Attestation.objects.filter(pk=image.face_import_id).update(typed_name="Someone Else")
+    Attestation.objects.filter(face_import=image.face_import_id).update(typed_name="Someone Else")
 
 
 class TestBrokenSeal:

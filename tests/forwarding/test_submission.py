@@ -105,6 +105,13 @@ class TestSubmit:
             "assignment_sha256": assignment.digest(draft),
         }
 
+    def test_release_empties_the_answers_of_the_draft(
+        self, make_draft: Make, face_list: FaceList, actor: Actor
+    ) -> None:
+        draft = make_draft(face_list)
+        drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]})
+        assert submit(draft, actor).draft_answers == {}
+
     def test_second_submit_is_refused(
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
@@ -119,7 +126,7 @@ def is_untouched(draft: Import) -> bool:
     recorded = AuditEvent.objects.filter(action__in=["import.attested", "import.sent"])
     return (
         draft.is_draft
-        and not hasattr(draft, "attestation")
+        and draft.attestation is None
         and not draft.batches.exists()
         and not draft.files.exclude(batch=None).exists()
         and not recorded.exists()

@@ -14,7 +14,7 @@ from importers.consent import bases
 from importers.intake import drafts
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Image, Import, Person
-from tests.support.attestations import kept, submit
+from tests.support.attestations import in_force, kept, submit
 from tests.support.browser import answer, attest, drop, open_draft, preview, review, sign
 from tests.support.faces import write_faces
 from tests.support.files import incoming, receive_one
@@ -56,7 +56,7 @@ def test_dropped_folder_is_attested_sent_unchanged_and_counted(
     assert {entry.list_id for entry in persona.ledger()} == {known_list.persona_id}
     draft.refresh_from_db()
     assert draft.state == Import.State.COMPLETED
-    assert draft.attestation.image_count == 127
+    assert in_force(draft).image_count == 127
     page.goto("/")
     expect(page.get_by_role("row").nth(1)).to_contain_text("Completed")
     expect(page.get_by_role("row").nth(1)).to_contain_text("127")
@@ -85,7 +85,7 @@ def test_import_works_without_javascript(
     expect(page.locator("#state .state")).to_have_attribute("data-state", "completed")
     assert sum(len(entry.files) for entry in persona.ledger()) == 127
     assert draft.files.filter(state=Image.State.LEFT_OUT).get().original_name == "MANIFEST.txt"
-    assert draft.attestation.warnings == bases.cautions("fraud_exemption", ["us-tx"])
+    assert in_force(draft).warnings == bases.cautions("fraud_exemption", ["us-tx"])
     context.close()
 
 
@@ -131,7 +131,7 @@ def test_list_on_the_page_is_the_list_that_is_signed(
     expect(page.get_by_role("heading", name="to Another")).to_be_visible()
     draft.refresh_from_db()
     assert draft.face_list == other
-    assert draft.attestation.list_persona_id == other.persona_id
+    assert in_force(draft).list_persona_id == other.persona_id
 
 
 def test_polling_keeps_focus_and_scroll_and_stops_at_the_end(

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from importers.audit.actors import Actor
 from importers.models import Batch, FaceList, Import
-from tests.support.attestations import submit
+from tests.support.attestations import in_force, submit
 from tests.support.image_rows import add_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +27,7 @@ def test_printed_record_is_whole_and_has_nothing_of_the_screen(
     page.goto(f"/imports/{sent.pk}/record/?all=yes")
     page.set_viewport_size({"width": A4_WIDTH, "height": A4_HEIGHT})
     page.emulate_media(media="print", color_scheme="dark")
-    last_sentence = sent.attestation.statement_text.splitlines()[-1]
+    last_sentence = in_force(sent).statement_text.splitlines()[-1]
     expect(page.get_by_text(last_sentence)).to_be_visible()
     for face in (sent.files.first(), sent.files.last()):
         assert face
@@ -42,7 +42,7 @@ def test_printed_record_is_whole_and_has_nothing_of_the_screen(
     footer = page.evaluate(
         "getComputedStyle(document.documentElement).getPropertyValue('--record')"
     )
-    assert footer == f'"Import {sent.pk} · seal {sent.attestation.seal}"'
+    assert footer == f'"Import {sent.pk} · seal {in_force(sent).seal}"'
     pages = page.pdf(format="A4").count(b"/Type /Page\n")
     assert pages > 5
 

@@ -32,7 +32,9 @@ def wanted(make_imports: MakeImports, actor: Actor) -> Image:
         original_name="a.jpg", sha256="ab" * 32, byte_size=9, state="accepted", **values
     )
     signed = sign(wanted, actor, evidence_reference="E-1")
-    answers = model_to_dict(signed, exclude=["face_import", "evidence_reference", "signed_by"])
+    answers = model_to_dict(
+        signed, exclude=["id", "face_import", "evidence_reference", "signed_by"]
+    )
     Attestation.objects.bulk_create(
         Attestation(
             face_import=row, evidence_reference=f"F-{row.pk}", signed_by=actor.user, **answers

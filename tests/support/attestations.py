@@ -60,6 +60,11 @@ def submit(draft: Import, actor: Actor, **changes: Any) -> Import:
     return draft
 
 
+def in_force(face_import: Import) -> Attestation:
+    """Return the import's attestation that is not void."""
+    return Attestation.objects.get(face_import=face_import, voided_at=None)
+
+
 def typed(basis: str = "consent", **changes: Any) -> dict[str, Any]:
     """Return answers and an entry as a person types them in the form of a draft."""
     example = attestation_file.template(LawfulBasis(basis)) | changes

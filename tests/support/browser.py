@@ -73,8 +73,8 @@ def answer(page: Page, basis: str = "consent") -> None:
             field.fill(answers[name])
 
 
-def sign(page: Page) -> None:
-    """Sign on the review page: confirm each warning, attest, and send."""
+def sign(page: Page, then: str = "Attest and send") -> None:
+    """Sign on the review page: confirm each warning, and attest."""
     expect(page.get_by_role("heading", name="Review and sign")).to_be_visible()
     warnings = page.get_by_role("group", name="Warnings to confirm")
     for box in warnings.get_by_role("checkbox").all():
@@ -82,7 +82,7 @@ def sign(page: Page) -> None:
     page.get_by_label("I attest to the statement above").check()
     page.get_by_label("Your full name").fill("Maya Okafor")
     page.get_by_label("Your password").fill(PASSWORD)
-    page.get_by_role("button", name="Attest and send").click()
+    page.get_by_role("button", name=then).click()
 
 
 def review(page: Page) -> None:

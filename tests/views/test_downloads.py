@@ -186,7 +186,7 @@ class TestAttestation:
         self, signed_in: Client, submitted: Import
     ) -> None:
         found = attestation_of(signed_in, submitted)["seal"]
-        assert (found["version"], found["intact"], found["problem"]) == (2, True, "")
+        assert (found["version"], found["intact"], found["problem"]) == (3, True, "")
         Attestation.objects.update(term_ends_on=date(2099, 1, 1))
         found = attestation_of(signed_in, submitted)["seal"]
         assert found["intact"] is False

@@ -64,6 +64,8 @@ ROUTES = {
     "import_answers": Route(CHANGE, of="import"),
     "answers_reuse": Route(CHANGE, of="import"),
     "import_attest": Route(BOTH, of="import"),
+    "import_approve": Route(BOTH, of="import"),
+    "import_withdraw": Route(CHANGE, of="import"),
     "import_record": Route(READ, of="import"),
     "attestation_json": Route(READ, of="import"),
     "manifest": Route(READ, of="import"),
@@ -74,6 +76,7 @@ ROUTES = {
     "lists": Route(READ),
     "lists_sync": Route(CHANGE),
     "list_add": Route(CHANGE),
+    "list_policy": Route(BOTH, of="list"),
     "statements": Route(READ),
     "statement_new": Route(BOTH, of="basis"),
     "bases": Route(READ),
@@ -143,6 +146,7 @@ def address(name: str, import_id: int, key: uuid.UUID, basis: str = "consent") -
         "passkey": [import_id],
         "link": ["1", "used"],
         "person": [import_id],
+        "list": [import_id],
     }
     return reverse(name, args=arguments[ROUTES[name].of])
 

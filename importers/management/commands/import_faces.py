@@ -31,7 +31,8 @@ WAIT_SECONDS = 1
 class Command(BaseCommand):
     help = (
         "Imports face images from files and folders by the same rules as the page. "
-        "Exit 0: all accepted; 1: some rejected; 2: nothing sent."
+        "If the list's policy asks for a second person, the import awaits their approval, and "
+        "--wait does not wait for it. Exit 0: all accepted; 1: some rejected; 2: nothing sent."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -73,15 +74,22 @@ class Command(BaseCommand):
             aside.include(draft, draft.files.all(), options["send_again"], actor)
         _apply_entries(draft, entry_rows, actor)
         _submit(draft, signature, actor)
-        if options["wait"] and not worker_is_seen():
-            self.stderr.write("No worker is running. Waiting for “manage.py forward”.")
-        if options["wait"]:
-            _wait(draft)
+        if draft.awaits_approval:
+            self.stderr.write("A second person must approve this import. Nothing is sent before.")
+        elif options["wait"]:
+            self._wait(draft)
         self._report(draft, as_json=options["json"])
         if draft.state == Import.State.CANCELED:
             sys.exit(NOTHING_SENT)
         if draft.left_out_count:
             sys.exit(SOME_REJECTED)
+
+    def _wait(self, sent: Import) -> None:
+        if not worker_is_seen():
+            self.stderr.write("No worker is running. Waiting for “manage.py forward”.")
+        while sent.is_unfinished:
+            time.sleep(WAIT_SECONDS)
+            sent.refresh_from_db()
 
     def _report(self, draft: Import, *, as_json: bool) -> None:
         outcome = _outcome(draft)
@@ -227,12 +235,6 @@ def _submit(draft: Import, signature: Signature, actor: Actor) -> None:
         kept = f"Nothing was sent. Import {draft.pk} is kept as a draft."
         raise _refusal(f"{error} {kept}") from error
     draft.refresh_from_db()
-
-
-def _wait(draft: Import) -> None:
-    while draft.is_unfinished:
-        time.sleep(WAIT_SECONDS)
-        draft.refresh_from_db()
 
 
 def _outcome(draft: Import) -> dict[str, Any]:
