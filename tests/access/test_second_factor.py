@@ -83,6 +83,14 @@ class TestSignIn:
         assert actions()[1:] == 5 * ["person.refused"] + ["person.throttled"]
         assert breaks() == []
 
+    @pytest.mark.parametrize("answer", ['{"id": 1}', "[1]"])
+    def test_passkey_that_is_none_is_refused_and_recorded(
+        self, answer: str, client: Client, officer: Person
+    ) -> None:
+        page = client.post("/account/login/passkey/", {"credential": answer}, follow=True)
+        assert "This passkey was not accepted." in page.content.decode()
+        assert actions() == ["person.refused"]
+
     def test_recovery_code_signs_in_once(self, client: Client, officer: Person) -> None:
         give_app(officer)
         one, *_ = give_recovery_codes(officer)
@@ -203,6 +211,13 @@ class TestChanges:
         assert not Authenticator.objects.exists()
         assert actions()[-1] == "person.factor_removed"
         assert (other.get("/").status_code, proven.get("/").status_code) == (302, 200)
+
+    @pytest.mark.parametrize("answer", ['{"id": 1}', "[1]"])
+    def test_passkey_that_is_none_is_not_added(self, answer: str, signed_in: Client) -> None:
+        signed_in.get(f"{SET_UP}passkeys/add/")
+        page = signed_in.post(f"{SET_UP}passkeys/add/", {"name": "", "credential": answer})
+        assert "This passkey was not accepted." in page.content.decode()
+        assert not Authenticator.objects.exists()
 
     def test_new_recovery_codes_replace_the_old(self, proven: Client, officer: Person) -> None:
         one, *_ = give_recovery_codes(officer)
