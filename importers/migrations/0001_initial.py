@@ -647,7 +647,7 @@ class Migration(migrations.Migration):
                     "signed_from",
                     models.CharField(help_text="IP address, or 'command line'", max_length=100),
                 ),
-                ("sign_in_method", models.CharField(max_length=50)),
+                ("sign_in_method", models.CharField(max_length=100)),
                 ("seal_version", models.PositiveSmallIntegerField()),
                 ("seal", models.CharField(max_length=64)),
             ],

@@ -156,7 +156,7 @@ class Attestation(models.Model):
     signed_by_username = models.CharField(max_length=150)
     signed_at = models.DateTimeField()
     signed_from = models.CharField(max_length=100, help_text="IP address, or 'command line'")
-    sign_in_method = models.CharField(max_length=50)
+    sign_in_method = models.CharField(max_length=100)
     seal_version = models.PositiveSmallIntegerField()
     seal = models.CharField(max_length=64)
 

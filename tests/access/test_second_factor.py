@@ -11,7 +11,8 @@ from pytest_django import Settings
 
 from importers.access import second_factor
 from importers.access.roles import assign
-from importers.models import AuditEvent, Person, Role
+from importers.models import Attestation, AuditEvent, Person, Role
+from importers.models.people import Method
 from tests.support.people import PASSWORD
 from tests.support.second_factor import (
     code,
@@ -273,6 +274,12 @@ class TestChanges:
 @pytest.fixture
 def stranger(db: None) -> Any:
     return Person.objects.create_user("stranger")
+
+
+def test_attestation_holds_the_name_of_every_method() -> None:
+    longest = Attestation._meta.get_field("sign_in_method").max_length
+    assert longest is not None
+    assert len(", ".join(Method.labels)) <= longest
 
 
 def test_key_of_the_set_up_is_a_qr_code_in_the_page(signed_in: Client) -> None:
