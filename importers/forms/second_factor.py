@@ -1,6 +1,7 @@
 """The forms of the second factor: allauth's, in our words. What they refuse is recorded."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -23,6 +24,7 @@ from importers.models import Person
 from importers.models.people import Method
 
 TOO_MANY = "too_many_login_attempts"
+NOT_ACCEPTED = "This passkey was not accepted. Try again, or use another way."
 LONGEST_NAME = 60
 
 
@@ -67,6 +69,9 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
         help_text="Not for a security key that has no PIN.",
     )
 
+    def clean(self) -> Any:
+        return _parsed(super().clean)
+
 
 class RenamePasskeyForm(EditWebAuthnForm):  # type: ignore[misc]
     name = _name()
@@ -74,17 +79,29 @@ class RenamePasskeyForm(EditWebAuthnForm):  # type: ignore[misc]
 
 class PasskeyForm(AuthenticateWebAuthnForm):  # type: ignore[misc]
     def clean_credential(self) -> Any:
-        return _recorded(Method.PASSKEY, self.user, super().clean_credential)
+        return _recorded(Method.PASSKEY, self.user, partial(_parsed, super().clean_credential))
 
 
 class ConfirmByPasskeyForm(ReauthenticateWebAuthnForm):  # type: ignore[misc]
     def clean_credential(self) -> Any:
-        return _recorded(Method.PASSKEY, self.user, super().clean_credential)
+        return _recorded(Method.PASSKEY, self.user, partial(_parsed, super().clean_credential))
 
 
 class SignInByPasskeyForm(LoginWebAuthnForm):  # type: ignore[misc]
     def clean_credential(self) -> Any:
-        return _recorded(Method.PASSKEY, None, super().clean_credential)
+        return _recorded(Method.PASSKEY, None, partial(_parsed, super().clean_credential))
+
+
+def _parsed(clean: Callable[[], Any]) -> Any:
+    """Return what the library reads from a browser's answer; it does not expect all JSON."""
+    try:
+        return clean()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise forms.ValidationError(NOT_ACCEPTED) from error
+    except forms.ValidationError as error:
+        if error.code == TOO_MANY:
+            raise
+        raise forms.ValidationError(NOT_ACCEPTED) from error
 
 
 def _recorded(method: Method, person: Person | None, clean: Callable[[], Any]) -> Any:

@@ -11,7 +11,8 @@ from pytest_django import Settings
 
 from importers.access import second_factor
 from importers.access.roles import assign
-from importers.models import AuditEvent, Person, Role
+from importers.models import Attestation, AuditEvent, Person, Role
+from importers.models.people import Method
 from tests.support.people import PASSWORD
 from tests.support.second_factor import (
     code,
@@ -82,6 +83,14 @@ class TestSignIn:
         assert not is_signed_in(client)
         assert actions()[1:] == 5 * ["person.refused"] + ["person.throttled"]
         assert breaks() == []
+
+    @pytest.mark.parametrize("answer", ['{"id": 1}', "[1]"])
+    def test_passkey_that_is_none_is_refused_and_recorded(
+        self, answer: str, client: Client, officer: Person
+    ) -> None:
+        page = client.post("/account/login/passkey/", {"credential": answer}, follow=True)
+        assert "This passkey was not accepted." in page.content.decode()
+        assert actions() == ["person.refused"]
 
     def test_recovery_code_signs_in_once(self, client: Client, officer: Person) -> None:
         give_app(officer)
@@ -204,6 +213,13 @@ class TestChanges:
         assert actions()[-1] == "person.factor_removed"
         assert (other.get("/").status_code, proven.get("/").status_code) == (302, 200)
 
+    @pytest.mark.parametrize("answer", ['{"id": 1}', "[1]"])
+    def test_passkey_that_is_none_is_not_added(self, answer: str, signed_in: Client) -> None:
+        signed_in.get(f"{SET_UP}passkeys/add/")
+        page = signed_in.post(f"{SET_UP}passkeys/add/", {"name": "", "credential": answer})
+        assert "This passkey was not accepted." in page.content.decode()
+        assert not Authenticator.objects.exists()
+
     def test_new_recovery_codes_replace_the_old(self, proven: Client, officer: Person) -> None:
         one, *_ = give_recovery_codes(officer)
         proven.post(f"{SET_UP}codes/new/")
@@ -258,6 +274,12 @@ class TestChanges:
 @pytest.fixture
 def stranger(db: None) -> Any:
     return Person.objects.create_user("stranger")
+
+
+def test_attestation_holds_the_name_of_every_method() -> None:
+    longest = Attestation._meta.get_field("sign_in_method").max_length
+    assert longest is not None
+    assert len(", ".join(Method.labels)) <= longest
 
 
 def test_key_of_the_set_up_is_a_qr_code_in_the_page(signed_in: Client) -> None:
