@@ -13,7 +13,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from importers.audit.actors import Actor
-from importers.intake import drafts
+from importers.intake import drafts, files
 from importers.intake.files import Received
 from importers.local_persona import LocalPersona
 from importers.models import AuditEvent, Environment, FaceList, Import, Person, Role
@@ -126,9 +126,8 @@ def make_draft(actor: Actor) -> MakeDraft:
 
     def make(to: FaceList, images: int = 3, *, first_seed: int = 0) -> Import:
         draft = drafts.open_draft(to, actor)
-        for seed in range(first_seed, first_seed + images):
-            data = draw(seed)
-            receive_one(draft, incoming(f"face-{seed}.jpg", data), actor)
+        seeds = range(first_seed, first_seed + images)
+        files.receive(draft, [incoming(f"face-{seed}.jpg", draw(seed)) for seed in seeds], actor)
         return draft
 
     return make

@@ -18,8 +18,6 @@ from tests.support.batches import OWNER, Meanwhile, keys, sends, the_only
 from tests.support.forwarding import forward, time_passes
 from tests.support.recovery import recover
 
-pytestmark = pytest.mark.on_both_databases
-
 Make = Callable[..., Import]
 State = Batch.State
 
@@ -171,6 +169,7 @@ def test_key_life_starts_with_the_send_in_doubt(
     assert len(set(keys(persona))) == len(persona.ledger()) == 1
 
 
+@pytest.mark.on_both_databases
 class TestAttempt:
     @pytest.mark.parametrize(
         ("fault", "settles_in"),

@@ -14,8 +14,6 @@ from importers.persona.responses import Status
 from tests.support.batches import import_state, persona_importer, polls
 from tests.support.forwarding import forward, time_passes
 
-pytestmark = pytest.mark.on_both_databases
-
 Make = Callable[..., Import]
 State = Batch.State
 INDEX, SINGLE = "GET /importers", "GET /importers/*"

@@ -199,7 +199,7 @@ class TestImporterOfAnotherBatch:
         self, persona: LocalPersona, mismatched: Import, make_import: Make, known_list: FaceList
     ) -> None:
         other = make_import(known_list, first_seed=20)
-        forward()
+        forward(rounds=10)  # the importer of the first is nowhere
         assert the_only(other).state == State.DONE
 
     def test_retry_after_wrong_importer_starts_recovery(
@@ -209,7 +209,7 @@ class TestImporterOfAnotherBatch:
         assert retry(mismatched, actor) == 1
         recover()
         assert [seen.method for seen in persona.requests()] == ["GET"]
-        forward()
+        forward(rounds=10)
         batch = the_only(mismatched)
         assert batch.state == State.DONE
         assert batch.idempotency_key != key

@@ -6,7 +6,7 @@ from pytest_django import Settings
 from importers.gateway import environments
 from importers.models import Environment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(

@@ -332,16 +332,19 @@ NAMES = [  # from bad/made/filenames.json of the corpus
 
 
 class TestNames:
-    @pytest.mark.parametrize("data", [draw(), b"not a picture"], ids=["accepted", "rejected"])
-    @pytest.mark.parametrize("name", NAMES, ids=ascii)
     def test_file_name_is_kept_and_never_used_as_a_path(
-        self, name: str, data: bytes, add_file: AddFile, media: Path, tmp_path: Path
+        self, draft: Import, actor: Actor, media: Path, tmp_path: Path
     ) -> None:
+        accepted = [incoming(name, draw(seed)) for seed, name in enumerate(NAMES)]
+        rejected = [incoming(name, b"not a picture") for name in NAMES]
         before = stored_files(tmp_path)
-        image = Image.objects.get(pk=add_file(name, data).image.pk)
-        assert image.original_name == name
+        received = files.receive(draft, accepted + rejected, actor)
+        images = [Image.objects.get(pk=one.image.pk) for one in received]
+        stored, others = images[: len(NAMES)], images[len(NAMES) :]
+        assert [image.original_name for image in images] == NAMES * 2
+        assert all(image.storage_key == "" for image in others)
         new = set(stored_files(tmp_path)) - set(before)
-        assert new == ({f"media/{key}" for key in keys_of(image)} if image.storage_key else set())
+        assert new == {f"media/{key}" for key in keys_of(*stored)}
 
     @pytest.mark.parametrize(
         ("typed", "kept"),

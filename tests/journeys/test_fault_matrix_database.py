@@ -20,7 +20,7 @@ from tests.support.people import PASSWORD
 from tests.support.product import Product
 from tests.support.wire import Wire
 
-IMAGES, IMAGES_IN_A_BATCH = 80, 2
+IMAGES, IMAGES_IN_A_BATCH = 48, 2
 WORKERS, THREADS = 2, 2
 SENDS_BETWEEN = 10
 LEASE_SECONDS = 5

@@ -26,12 +26,12 @@ from tests.support.people import PASSWORD
 from tests.support.product import Product, product
 
 SOAK = "SOAK" in os.environ
-IMAGES, KILLS, LEASE_SECONDS = (5_000, 60, 45) if SOAK else (300, 3, 5)
+IMAGES, IN_A_BATCH, KILLS, LEASE_SECONDS = (5_000, 10, 60, 45) if SOAK else (90, 3, 3, 5)
 RUNS = [("sqlite", 2, 0.5), ("postgresql", 2, 0.5), *([("sqlite", 1, 0.2)] if SOAK else [])]
 LONGEST_LIFE_SECONDS = 1.0
 CHECK_EVERY_SECONDS = 0.05
 PATIENCE_SECONDS = 300
-BATCHES, RATE_LIMIT, WINDOW_SECONDS = 160, 250, 10
+BATCHES, RATE_LIMIT, WINDOW_SECONDS = 64, 100, 10
 
 
 def start_workers(installed: Product, count: int) -> list[subprocess.Popen[bytes]]:
@@ -80,7 +80,7 @@ def test_killed_workers_lose_and_duplicate_no_image(
             *(tmp_path, persona.url, PASSWORD),
             server=server,
             PERSONA_RATE_SHARE="1",
-            BATCH_MAX_IMAGES="10",
+            BATCH_MAX_IMAGES=str(IN_A_BATCH),
             BATCH_LEASE_SECONDS=str(LEASE_SECONDS),
         ) as installed,
     ):

@@ -24,7 +24,10 @@ import pytest
 
 OLDEST_MAJOR = 15  # the oldest that Django supports
 START_SECONDS = 30
-HASTY = ("--fsync=off", "--full_page_writes=off", "--synchronous_commit=off")
+HASTY = (
+    *("--fsync=off", "--full_page_writes=off", "--synchronous_commit=off"),
+    *("--wal_level=minimal", "--max_wal_senders=0", "--autovacuum=off", "--jit=off"),
+)
 FOLDERS = (  # Debian and Homebrew keep the binaries off PATH
     "/usr/lib/postgresql/*/bin",
     "/opt/homebrew/opt/postgresql@*/bin",

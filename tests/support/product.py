@@ -47,6 +47,8 @@ face_list, _ = FaceList.objects.get_or_create(**values)
 print(Import.objects.create(face_list=face_list, created_by=Person.objects.get()).pk)
 """
 
+_installed: dict[tuple[str, str], bytes] = {}
+
 
 class Product:
     """One installation with its images in a folder of its own, connected to a Local Persona."""
@@ -69,7 +71,19 @@ class Product:
             "OFFICER_PASSWORD": password,
         }
         self._environment = os.environ | settings | options
+        self._install()
+
+    def _install(self) -> None:
+        """Install, on SQLite only once in this test process: then its database is copied."""
+        key = (self.vendor, self._environment["OFFICER_PASSWORD"])
+        if key in _installed:
+            self._database_file.touch(mode=0o600)
+            self._database_file.write_bytes(_installed[key])
+            return
         self._run("-c", INSTALL)
+        if self.vendor == "sqlite":
+            with closing(self._connect()) as database:
+                _installed[key] = database.serialize()
 
     def manage(self, *words: str, stdout: IO[bytes] | int | None = None) -> None:
         self._run("manage.py", *words, stdout=stdout)
@@ -135,6 +149,10 @@ class Product:
     def vendor(self) -> str:
         return "sqlite" if self._database_url.startswith("sqlite") else "postgresql"
 
+    @property
+    def _database_file(self) -> Path:
+        return Path(self._database_url.removeprefix("sqlite:///"))
+
     def stop(self) -> None:
         for process in self._running:
             if process.poll() is None:
@@ -151,7 +169,7 @@ class Product:
 
     def _connect(self) -> Any:
         if self.vendor == "sqlite":
-            return sqlite3.connect(self._database_url.removeprefix("sqlite:///"), timeout=20)
+            return sqlite3.connect(self._database_file, timeout=20)
         return psycopg.connect(self._database_url)
 
     def _start(

@@ -128,6 +128,8 @@ CLOSED = [name for name, route in ROUTES.items() if not route.is_open]
 OPEN_PAGES = [name for name, route in ROUTES.items() if route.is_open and "GET" in route.methods]
 CHANGING = [name for name, route in ROUTES.items() if route.methods == CHANGE]
 POSTED = [name for name, route in ROUTES.items() if "POST" in route.methods]
+OURS = [name for name in CLOSED if not name.startswith("account_")]
+ONLY_READ = [name for name in CLOSED if ROUTES[name].methods == READ]
 WITH_OBJECT = [name for name in CLOSED if ROUTES[name].of]
 # Without a sign-in that waits for the second factor they lead to its first step.
 STEPS = {"account_logout", "mfa_authenticate", "mfa_login_webauthn"}
@@ -176,20 +178,27 @@ def every_row() -> dict[str, list[dict[str, Any]]]:
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
 
 
+def each_request(
+    names: list[str], draft: Import, methods: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield each method, by default those of the address, and path; no request changes a row."""
+    before = every_row()
+    for name in names:
+        path = address_in(name, draft)
+        for method in methods or ROUTES[name].methods:
+            yield method, path
+            assert every_row() == before, f"{method} {path} changed a row"
+
+
 def test_every_address_is_listed_in_routes() -> None:
     assert sorted(str(found.name) for found in patterns(get_resolver())) == sorted(ROUTES)
 
 
-@pytest.mark.parametrize("name", CLOSED)
-def test_signed_out_visitor_is_redirected_to_sign_in(
-    name: str, client: Client, draft: Import
-) -> None:
-    before, path = every_row(), address_in(name, draft)
-    for method in ROUTES[name].methods:
+def test_signed_out_visitor_is_redirected_to_sign_in(client: Client, draft: Import) -> None:
+    for method, path in each_request(CLOSED, draft):
         response = client.generic(method, path)
         next_path = path if method == "GET" else "/"
         assert (response.status_code, response.url) == (302, f"/account/login/?next={next_path}")  # type: ignore[attr-defined]
-    assert every_row() == before
 
 
 def test_expired_session_returns_to_the_page_of_the_form(client: Client, draft: Import) -> None:
@@ -204,28 +213,20 @@ def test_malformed_referer_counts_as_none(referer: str, client: Client) -> None:
     assert (response.status_code, response.url) == (302, "/account/login/?next=/")  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", CLOSED)
-def test_signed_out_htmx_request_is_sent_to_sign_in(
-    name: str, client: Client, draft: Import
-) -> None:
-    before = every_row()
-    for method in ROUTES[name].methods:
-        response = client.generic(method, address_in(name, draft), headers=HTMX)
+def test_signed_out_htmx_request_is_sent_to_sign_in(client: Client, draft: Import) -> None:
+    for method, path in each_request(CLOSED, draft):
+        response = client.generic(method, path, headers=HTMX)
         back = "/account/login/?next=/" if method == "GET" else None
-        assert (response.status_code, response.headers.get("HX-Redirect")) == (401, back)
-        assert response.content == b""
-    assert every_row() == before
+        assert (response.status_code, response.headers.get("HX-Redirect")) == (401, back), path
+        assert response.content == b"", path
 
 
-@pytest.mark.parametrize("name", CLOSED)
-def test_signed_out_json_request_gets_a_reason(name: str, client: Client, draft: Import) -> None:
-    before = every_row()
-    for method in ROUTES[name].methods:
-        response = client.generic(method, address_in(name, draft), headers=JSON)
-        assert response.status_code == 401
-        assert response.json()["code"] == "signed_out"
-        assert "Sign in again" in response.json()["reason"]
-    assert every_row() == before
+def test_signed_out_json_request_gets_a_reason(client: Client, draft: Import) -> None:
+    for method, path in each_request(CLOSED, draft):
+        response = client.generic(method, path, headers=JSON)
+        assert response.status_code == 401, path
+        assert response.json()["code"] == "signed_out", path
+        assert "Sign in again" in response.json()["reason"], path
 
 
 def test_only_health_and_account_pages_are_open() -> None:
@@ -236,14 +237,13 @@ def test_only_health_and_account_pages_are_open() -> None:
     assert reverse("ready") == "/readyz"
 
 
-@pytest.mark.parametrize("name", OPEN_PAGES)
-def test_open_page_answers_without_sign_in(name: str, client: Client) -> None:
-    response = client.get(address(name, UNKNOWN_ID, UNKNOWN_KEY))
+def test_open_page_answers_without_sign_in(client: Client) -> None:
     # Without single sign-on there is nothing at its address.
     other = dict.fromkeys(STEPS, {302}) | {"account_single_sign_on_callback": {404}}
-    assert response.status_code in other.get(name, {200, 401, 503})
-    assert response.status_code in ({302} if name == "account_logout" else {200, 401, 503})
-    assert b"Consentry administration" not in response.content
+    for name in OPEN_PAGES:
+        response = client.get(address(name, UNKNOWN_ID, UNKNOWN_KEY))
+        assert response.status_code in other.get(name, {200, 401, 503}), name
+        assert b"Consentry administration" not in response.content, name
 
 
 def test_deactivated_account_is_signed_out(signed_in: Client, officer: Person) -> None:
@@ -251,64 +251,47 @@ def test_deactivated_account_is_signed_out(signed_in: Client, officer: Person) -
     assert signed_in.get("/").status_code == 302
 
 
-@pytest.mark.parametrize("name", CHANGING)
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_get_and_head_change_nothing(
-    method: str, name: str, signed_in: Client, draft: Import
-) -> None:
-    before = every_row()
-    assert signed_in.generic(method, address_in(name, draft)).status_code == 405
-    assert every_row() == before
-
-
-@pytest.mark.parametrize("name", [name for name in CLOSED if not name.startswith("account_")])
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])
+@pytest.mark.parametrize(
+    ("names", "methods"),
+    [(CHANGING, ("GET", "HEAD")), (OURS, ("PUT", "PATCH", "DELETE", "TRACE")), (ONLY_READ, CHANGE)],
+    ids=["changing", "any", "read only"],
+)
 def test_other_methods_are_refused(
-    method: str, name: str, signed_in: Client, draft: Import
+    names: list[str], methods: tuple[str, ...], signed_in: Client, draft: Import
 ) -> None:
-    before = every_row()
-    assert signed_in.generic(method, address_in(name, draft)).status_code == 405
-    assert every_row() == before
+    for method, path in each_request(names, draft, methods):
+        assert signed_in.generic(method, path).status_code == 405, f"{method} {path}"
 
 
-@pytest.mark.parametrize("name", [name for name in CLOSED if ROUTES[name].methods == READ])
-def test_read_only_address_refuses_post(name: str, signed_in: Client, draft: Import) -> None:
-    assert signed_in.post(address_in(name, draft)).status_code == 405
+def test_post_without_csrf_token_changes_nothing(signed_in: Client, draft: Import) -> None:
+    stranger = Client(enforce_csrf_checks=True)
+    signed_in.handler.enforce_csrf_checks = True
+    strangers = [reverse("account_login"), reverse("account_signup")]
+    for _, path in each_request(POSTED, draft, CHANGE):
+        client = stranger if path in strangers else signed_in
+        response = client.post(path, {"login": "officer", "password": PASSWORD})
+        assert response.status_code == 403, path
+        assert "This page has expired" in response.content.decode(), path
 
 
-@pytest.mark.parametrize("name", POSTED)
-def test_post_without_csrf_token_changes_nothing(
-    name: str, signed_in: Client, draft: Import
-) -> None:
-    client = Client() if name in ("account_login", "account_signup") else signed_in
-    client.handler.enforce_csrf_checks = True
-    before = every_row()
-    response = client.post(address_in(name, draft), {"login": "officer", "password": PASSWORD})
-    assert response.status_code == 403
-    assert "This page has expired" in response.content.decode()
-    assert every_row() == before
-
-
-@pytest.mark.parametrize("name", CHANGING)
-def test_post_from_another_site_changes_nothing(
-    name: str, signed_in: Client, draft: Import
-) -> None:
+def test_post_from_another_site_changes_nothing(signed_in: Client, draft: Import) -> None:
     signed_in.get("/lists/")
     signed_in.handler.enforce_csrf_checks = True
-    before, token = every_row(), signed_in.cookies["csrftoken"].value
+    token = signed_in.cookies["csrftoken"].value
     elsewhere = {"Origin": "https://evil.example", "X-CSRFToken": token}
-    assert signed_in.post(address_in(name, draft), headers=elsewhere).status_code == 403
-    assert every_row() == before
+    for _, path in each_request(CHANGING, draft):
+        assert signed_in.post(path, headers=elsewhere).status_code == 403, path
 
 
-@pytest.mark.parametrize("name", WITH_OBJECT)
-def test_unknown_object_is_not_found(name: str, signed_in: Client, draft: Import) -> None:
+def test_unknown_object_is_not_found(signed_in: Client, draft: Import) -> None:
     before = every_row()
-    for method in ROUTES[name].methods:
-        response = signed_in.generic(method, address(name, UNKNOWN_ID, UNKNOWN_KEY, "unknown"))
-        assert response.status_code == 404
-        assert "Not found" in response.content.decode()
-    assert every_row() == before
+    for name in WITH_OBJECT:
+        path = address(name, UNKNOWN_ID, UNKNOWN_KEY, "unknown")
+        for method in ROUTES[name].methods:
+            response = signed_in.generic(method, path)
+            assert response.status_code == 404, f"{method} {path}"
+            assert "Not found" in response.content.decode(), f"{method} {path}"
+            assert every_row() == before, f"{method} {path}"
 
 
 @pytest.mark.parametrize(

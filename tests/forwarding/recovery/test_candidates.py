@@ -18,8 +18,6 @@ from tests.support.recovery import ImportByOthers, is_imported_once, own_importe
 from tests.support.scripted_persona import PENDING, says
 from tests.support.scripted_persona import importers as page_of
 
-pytestmark = pytest.mark.on_both_databases
-
 Make = Callable[..., Import]
 State = Batch.State
 INDEX = "GET /importers"

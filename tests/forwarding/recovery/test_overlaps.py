@@ -18,7 +18,7 @@ from tests.support.recovery import ImportByOthers, importer_requests, is_importe
 
 Make = Callable[..., Import]
 State = Batch.State
-pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(("one_made", "other_made"), [(True, False), (False, True)])
