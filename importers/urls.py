@@ -118,6 +118,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{PERSON}/deactivate/", people.deactivate, name="person_deactivate"),
     path(f"{PERSON}/reactivate/", people.reactivate, name="person_reactivate"),
     path(f"{PERSON}/link/", people.link, name="person_link"),
+    path(f"{PERSON}/second-factor/reset/", people.reset_second_factor, name="person_factor_reset"),
     path(f"{PERSON}/sessions/end/", people.end_sessions, name="person_sessions_end"),
     path(f"{PERSON}/hand-over/", people.hand_over, name="person_hand_over"),
     path("audit/", audit.index, name="audit"),

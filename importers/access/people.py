@@ -161,6 +161,13 @@ def reactivate(person: Person, actor: Actor) -> None:
             trail.append(actor, Action.PERSON_REACTIVATED, person)
 
 
+def reset_second_factor(person: Person, actor: Actor) -> None:
+    """Remove what a person has lost, and end their sessions. Raises OwnAccount."""
+    _refuse_own(person, actor, "Another administrator resets your second factor.")
+    with transaction.atomic():
+        second_factor.reset(person)
+
+
 @contextmanager
 def _accounts_locked() -> Iterator[None]:
     """A transaction in which nobody else changes accounts. Raises LastAdministrator at its end.

@@ -104,6 +104,14 @@ def reactivate(request: HttpRequest, person_id: int) -> HttpResponse:
 
 @needs(Right.MANAGE_PEOPLE)
 @require_POST
+def reset_second_factor(request: HttpRequest, person_id: int) -> HttpResponse:
+    person = lookups.account(person_id)
+    sentence = f"The second factor of {display_name(person)} was removed."
+    return _act(request, person, lambda by: people.reset_second_factor(person, by), sentence)
+
+
+@needs(Right.MANAGE_PEOPLE)
+@require_POST
 def end_sessions(request: HttpRequest, person_id: int) -> HttpResponse:
     person = lookups.account(person_id)
     count = sessions.end_all(person, lookups.actor(request))

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.test import Client
@@ -18,6 +19,7 @@ from tests.support.makers import MakeImports
 from tests.support.pages import states, values_of, words_of
 from tests.support.people import PASSWORD, make_person
 from tests.support.postgresql import free_port
+from tests.support.second_factor import give_app
 from tests.support.trail import actions
 from tests.views.test_query_counts import count_queries
 
@@ -236,6 +238,17 @@ class TestPerson:
         assert "1 session ended." in words_of(post(administrator, "person_sessions_end", officer))
         assert signed_in.get("/").status_code == 302
         assert actions()[-1] == "person.sessions_ended"
+
+    def test_lost_second_factor_is_reset(
+        self, administrator: Client, signed_in: Client, officer: Person
+    ) -> None:
+        give_app(officer)
+        answer = post(administrator, "person_factor_reset", officer)
+        assert "The second factor of Maya Okafor was removed." in words_of(answer)
+        assert not Authenticator.objects.exists()
+        assert signed_in.get("/").status_code == 302
+        event = AuditEvent.objects.get(action="person.factor_removed")
+        assert (event.actor_name, event.object_id) == ("ada", str(officer.pk))
 
     def test_new_link_replaces_a_forgotten_password(
         self, administrator: Client, officer: Person

@@ -88,6 +88,7 @@ ROUTES = {
     "person_deactivate": Route(CHANGE, of="person"),
     "person_reactivate": Route(CHANGE, of="person"),
     "person_link": Route(CHANGE, of="person"),
+    "person_factor_reset": Route(CHANGE, of="person"),
     "person_sessions_end": Route(CHANGE, of="person"),
     "person_hand_over": Route(CHANGE, of="person"),
     "audit": Route(READ),
