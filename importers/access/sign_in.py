@@ -1,4 +1,4 @@
-"""Sign-in: only administrators create accounts, and the audit trail records each attempt."""
+"""Sign-in: only administrators create accounts, and the audit trail records the attempts."""
 
 from typing import Any
 

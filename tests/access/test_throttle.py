@@ -9,6 +9,7 @@ from django.conf import settings as project
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from importers.access.sign_in import is_password
 from importers.models import AuditEvent, Person, Role
 from tests.support.pages import words_of
 from tests.support.people import PASSWORD, make_person
@@ -76,6 +77,16 @@ def test_known_browser_has_a_limit_of_its_own(officer: Person, known: Client) ->
     assert sign_in(Client()).status_code == 302
 
 
+def test_confirmation_of_the_password_counts_with_the_sign_ins(
+    officer: Person, known: Client
+) -> None:
+    request = RequestFactory().post("/")
+    request.user = officer
+    request.COOKIES = {name: cookie.value for name, cookie in known.cookies.items()}
+    assert not any(is_password(request, WRONG) for _ in range(5))
+    assert is_refused(sign_in(known))
+
+
 def test_known_browser_is_not_limited_with_the_others_at_its_address(known: Client) -> None:
     for number in range(11):
         sign_in(Client(), WRONG, f"somebody {number}")
@@ -129,6 +140,7 @@ def test_cookie_of_a_known_browser_is_out_of_reach_of_scripts(
     cookie = cookie_of(known, officer)
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
     assert (cookie["secure"], cookie["domain"]) == ("", "")
+    assert cookie["max-age"] == 90 * 24 * 60 * 60
     settings.SESSION_COOKIE_SECURE = True
     sign_in(known)
     assert cookie_of(known, officer)["secure"] is True
