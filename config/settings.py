@@ -1,6 +1,5 @@
 """Django settings for Consentry. Everything that varies comes from the environment."""
 
-import re
 import secrets
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from config import env, logs, mail, processes, sign_in, storage
+from config import env, logs, mail, persona, processes, sign_in, storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -179,23 +178,23 @@ if mailers := mail.mailers():
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 
 # The second factor (django-allauth). MFA_REQUIRED holds the roles that must use one.
-ROLES = ("officer", "approver", "auditor", "administrator")
-MFA_REQUIRED = env.choices("MFA_REQUIRED", ROLES)
+MFA_REQUIRED = env.choices("MFA_REQUIRED", sign_in.ROLES)
 MFA_ADAPTER = "importers.access.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # no mail is sent, so no address is ever verified
 MFA_REAUTHENTICATION_REQUIRED = False  # `access.recent` asks for it, on all pages alike
 MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # a sign-in takes two requests
+_FORMS = "importers.forms.second_factor"
 MFA_FORMS = {
-    "activate_totp": "importers.forms.second_factor.SetUpAppForm",
-    "authenticate": "importers.forms.second_factor.CodeForm",
-    "reauthenticate": "importers.forms.second_factor.ConfirmByCodeForm",
-    "add_webauthn": "importers.forms.second_factor.AddPasskeyForm",
-    "edit_webauthn": "importers.forms.second_factor.RenamePasskeyForm",
-    "authenticate_webauthn": "importers.forms.second_factor.PasskeyForm",
-    "reauthenticate_webauthn": "importers.forms.second_factor.ConfirmByPasskeyForm",
-    "login_webauthn": "importers.forms.second_factor.SignInByPasskeyForm",
+    "activate_totp": f"{_FORMS}.SetUpAppForm",
+    "authenticate": f"{_FORMS}.CodeForm",
+    "reauthenticate": f"{_FORMS}.ConfirmByCodeForm",
+    "add_webauthn": f"{_FORMS}.AddPasskeyForm",
+    "edit_webauthn": f"{_FORMS}.RenamePasskeyForm",
+    "authenticate_webauthn": f"{_FORMS}.PasskeyForm",
+    "reauthenticate_webauthn": f"{_FORMS}.ConfirmByPasskeyForm",
+    "login_webauthn": f"{_FORMS}.SignInByPasskeyForm",
 }
 
 # A container's health check or a load balancer asks the web server itself, over plain HTTP.
@@ -252,12 +251,7 @@ if not DEBUG:
 
 # Persona. Without an API key the product connects only to Local Persona on this machine.
 LOCAL_PERSONA_PORT = env.integer("LOCAL_PERSONA_PORT", 8001, least=1, most=65535)
-PERSONA_API_KEY = env.text("PERSONA_API_KEY")
-if not (PERSONA_API_KEY.isascii() and PERSONA_API_KEY.isprintable()):
-    raise ImproperlyConfigured(
-        "PERSONA_API_KEY contains a character that no key has, perhaps an invisible one. "
-        "Copy the key again."
-    )
+PERSONA_API_KEY = persona.api_key()
 PERSONA_BASE_URL = env.text(
     "PERSONA_BASE_URL",
     "https://api.withpersona.com/api/v1"
@@ -276,31 +270,7 @@ BATCH_MAX_IMAGES = env.integer("BATCH_MAX_IMAGES", 50, least=1, most=100)
 BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", 25_000_000, least=10_000_000, most=100_000_000)
 # How long a worker may hold a batch without renewing it before another worker can claim it.
 BATCH_LEASE_SECONDS = env.integer("BATCH_LEASE_SECONDS", 45, least=2 if DEBUG else 20, most=600)
-
-
-def _persona_is_local() -> bool:
-    """Return True if the address is on this machine; refuse all others but Persona's over TLS.
-
-    The pattern is strict because URL parsers disagree about which part of an odd address is the
-    host, and a face must not go to a host that we did not check.
-    """
-    address = re.fullmatch(
-        r"(https?)://([a-z0-9.-]+|\[::1\])(:[0-9]+)?(/[a-z0-9./-]*)?", PERSONA_BASE_URL.lower()
-    )
-    scheme, host = address.group(1, 2) if address else ("", "")
-    if host in {"127.0.0.1", "localhost", "[::1]"}:
-        return True
-    if not PERSONA_API_KEY:
-        raise ImproperlyConfigured("PERSONA_BASE_URL is set, but PERSONA_API_KEY is not.")
-    if scheme != "https" or not f".{host}".endswith(".withpersona.com"):
-        raise ImproperlyConfigured(
-            "PERSONA_BASE_URL must be an https address at withpersona.com, or an address on "
-            "this machine."
-        )
-    return False
-
-
-PERSONA_IS_LOCAL = _persona_is_local()
+PERSONA_IS_LOCAL = persona.is_local(PERSONA_BASE_URL, PERSONA_API_KEY)
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -39,7 +39,6 @@ def imports(request: HttpRequest) -> QuerySet[Import]:
 def visible_import(request: HttpRequest, import_id: int) -> Import:
     """Return the import, or raise 404 if this person may not see it."""
     rows = imports(request).select_related("face_list", "created_by", "handed_to")
-    rows = rows.prefetch_related("attestations")
     return get_object_or_404(rows, pk=import_id)
 
 

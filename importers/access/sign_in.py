@@ -6,11 +6,13 @@ from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.signals import password_changed
 from allauth.core import context
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.urls import reverse
 
 from importers.access import methods, throttle
 from importers.audit import trail
@@ -41,6 +43,18 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if not user.is_current:
             return self.respond_user_inactive(request, user)
         return super().pre_login(request, user, **options)
+
+    def get_reauthentication_methods(self, user: Person) -> list[dict[str, Any]]:
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if settings.OIDC and SocialAccount.objects.filter(user=user).exists():
+            methods.append(
+                {
+                    "id": "single_sign_on",
+                    "description": settings.OIDC.name,
+                    "url": reverse("single_sign_on_again"),
+                }
+            )
+        return methods
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the attempt; `authenticate` takes it back if the password is right."""

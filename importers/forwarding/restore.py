@@ -21,9 +21,9 @@ State = Batch.State
 
 
 def doubt_unsent(backup_from: datetime) -> tuple[int, int]:
-    """Put every batch without an importer in doubt. Return the number of batches and drafts.
+    """Put every batch without an importer in doubt. Return how many, and how many are not cut.
 
-    Call it before any worker starts. Drafts are not changed.
+    Call it before any worker starts. Drafts, and what awaits approval, are not changed.
     """
     with transaction.atomic():
         unsent = Batch.objects.filter(importer_id="").exclude(state=State.CANCELED)
@@ -44,7 +44,8 @@ def doubt_unsent(backup_from: datetime) -> tuple[int, int]:
         trail.append(
             OPERATOR, Action.DATABASE_RESTORED, backup_from=str(backup_from), batches=count
         )
-    return count, Import.objects.filter(state=Import.State.DRAFT).count()
+    uncut = (Import.State.DRAFT, Import.State.AWAITING_APPROVAL)
+    return count, Import.objects.filter(state__in=uncut).count()
 
 
 def _doubt_since(backup_from: datetime, batches: QuerySet[Batch]) -> None:

@@ -45,7 +45,7 @@ GROUPS: dict[str, dict[Action, str]] = {
         Action.IMPORT_APPROVED: "Approved",
         Action.IMPORT_REFUSED: "Refused",
         Action.IMPORT_WITHDRAWN: "Withdrew the signature",
-        Action.APPROVAL_DENIED: "Was refused to decide: no second person",
+        Action.APPROVAL_DENIED: "Tried to decide about their own import",
         Action.IMPORT_SENT: "Released for sending",
         Action.IMPORT_RETRIED: "Retried batches",
         Action.IMPORT_CANCELED: "Canceled batches",

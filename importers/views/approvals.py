@@ -1,6 +1,5 @@
 """A second person approves or refuses what was signed; its makers may withdraw it."""
 
-from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -9,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from importers.access import lookups, sign_in
+from importers.access import lookups, recent
 from importers.access.rights import needs
 from importers.consent import approval
 from importers.consent.seal import SealBroken
@@ -41,7 +40,7 @@ def decide(request: HttpRequest, import_id: int) -> HttpResponse:
         request.POST or None,
         initial={"seal": signed.seal},
         can_be_refused=face_import.awaits_approval,
-        is_password=partial(sign_in.is_password, request),
+        **recent.confirming(request),
     )
     if request.method == "POST" and form.is_valid():
         return _decide(request, face_import, form)
@@ -72,12 +71,18 @@ def _decide(request: HttpRequest, face_import: Import, form: DecisionForm) -> Ht
             done = "Refused. The import is a draft again, and its signature is void."
     except submission.NotAwaited:
         messages.info(request, NOT_AWAITED)
-    except (submission.ShownAnother, SealBroken) as error:
-        messages.error(request, getattr(error, "reason", SIGNED_AGAIN))
-        return redirect("import_approve", face_import.pk)
+    except submission.ShownAnother:
+        return _ask_again(request, face_import, SIGNED_AGAIN)
+    except SealBroken as broken:
+        return _ask_again(request, face_import, f"{broken.reason} Nothing was approved.")
     else:
         messages.success(request, done)
     return redirect("import", face_import.pk)
+
+
+def _ask_again(request: HttpRequest, face_import: Import, sentence: str) -> HttpResponse:
+    messages.error(request, sentence)
+    return redirect("import_approve", face_import.pk)
 
 
 def _review(request: HttpRequest, signed: Attestation, form: DecisionForm) -> HttpResponse:

@@ -41,18 +41,22 @@ def index(request: HttpRequest) -> HttpResponse:
     form = HistoryForm(request.GET)
     chosen = form.filter()
     page = history.page(chosen.apply(lookups.imports(request)), **cursors(request))
-    to_decide = rights.may(request, Right.APPROVE) and approval.wanted_of(
-        lookups.imports(request), lookups.actor(request).person
-    )
     context = {
         "form": form,
         "page": page,
-        "to_decide": to_decide.count() if to_decide else 0,
+        "to_decide": _to_decide(request),
         "filtered": bool(chosen) or page.is_partial,
         "query": query_without_cursors(request),
         "budget": rate_limit.budget(environments.current()),
     }
     return render(request, "imports/index.html", context)
+
+
+def _to_decide(request: HttpRequest) -> int:
+    """Return how many imports wait for a decision that this person may make."""
+    if not rights.may(request, Right.APPROVE):
+        return 0
+    return approval.wanted_of(lookups.imports(request), lookups.actor(request).person).count()
 
 
 @needs(Right.SEE_IMPORTS, Right.EXPORT)

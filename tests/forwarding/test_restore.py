@@ -147,8 +147,11 @@ def test_restore_is_in_the_audit_trail(
     sent: Import, make_draft: Callable[..., Import], known_list: FaceList
 ) -> None:
     make_draft(known_list, first_seed=90)
+    Import.objects.create(
+        face_list=known_list, created_by=sent.created_by, state=Import.State.AWAITING_APPROVAL
+    )
     moment = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
-    assert "Drafts: 1. Before" in after_restore(moment)
+    assert "Drafts, and imports that await approval: 2. Before" in after_restore(moment)
     recorded = AuditEvent.objects.get(action="database.restored").details
     assert recorded == {"backup_from": "2026-11-23 03:00:00+00:00", "batches": 3}
 

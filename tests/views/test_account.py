@@ -55,9 +55,9 @@ class TestEvents:
         trail.append(admin, Action.PERSON_FACTOR_REMOVED, officer, type="totp")
         trail.append(admin, Action.PERSON_SIGNED_IN, admin.person)
         assert self.events(client) == [
-            ("Second factor removed (authenticator app)", "admin", True),
+            ("Removed a second factor (authenticator app)", "admin", True),
             ("Signed in (password)", "officer", False),
-            ("Sign-in or confirmation refused", "Somebody who was not signed in", False),
+            ("Was refused sign-in or confirmation", "Somebody who was not signed in", False),
         ]
 
     def test_at_most_twenty_are_shown(

@@ -40,7 +40,7 @@ def post(client: Client, path: str, length: int) -> Any:
 class TestBodies:
     @pytest.mark.parametrize(
         ("path", "status"),
-        [("/imports/1/files/", 302), ("/lists/add/", 302), ("/nowhere/", 404), ("/people/1/", 404)],
+        [("/imports/1/files/", 302), ("/lists/add/", 302), ("/nowhere/", 404), ("/people/1/", 302)],
     )
     def test_body_of_a_stranger_is_not_read(self, path: str, status: int, client: Client) -> None:
         assert post(client, path, 100).status_code == status

@@ -124,7 +124,7 @@ class TestInvitation:
         assert (noor.get_full_name(), noor.ends_on) == ("Noor Aziz", date(2099, 1, 31))
         assert set_password(client, link).status_code == 302
         assert can_sign_in("noor", NEW_PASSWORD)
-        assert "This link was used already" in words_of(Client().get(link))
+        assert "This link is no longer valid" in words_of(Client().get(link))
         assert actions()[1:3] == ["person.invited", "person.link_made"]
         assert not AuditEvent.objects.filter(details__icontains=link.split("-")[-1]).exists()
 
@@ -168,7 +168,7 @@ class TestMail:
         answer = invite(administrator, **MAILED)
         (message,) = mailoutbox
         assert message.to == ["noor@example.org"]
-        assert "http://testserver/account/password/" in str(message.body)
+        assert "http://testserver/account/link/" in str(message.body)
         assert "A link was sent to noor@example.org." in words_of(answer)
         assert 'id="link"' not in answer.content.decode()
 

@@ -40,10 +40,10 @@ class Command(BaseCommand):
             raise CommandError("--backup-from is in the future.")
         if worker_is_seen():
             raise CommandError("A worker reported within the last minute. Stop every worker first.")
-        batches, drafts = doubt_unsent(backup_from)
+        batches, uncut = doubt_unsent(backup_from)
         self.stdout.write(f"Batches to recover before they are sent: {batches}")
-        if drafts:
+        if uncut:
             self.stdout.write(
-                f"Drafts: {drafts}. Before you send one, check in Persona's dashboard that it was "
-                "not sent after the backup."
+                f"Drafts, and imports that await approval: {uncut}. Before you send or approve "
+                "one, check in Persona's dashboard that it was not sent after the backup."
             )
