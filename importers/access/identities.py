@@ -19,11 +19,8 @@ from importers.access import claims, lookups
 from importers.access.roles import assign
 from importers.audit import trail
 from importers.audit.actions import Action
-from importers.audit.actors import Actor
+from importers.audit.actors import RESERVED_NAMES, SINGLE_SIGN_ON, Actor
 from importers.models import Person, Role
-
-BY = "single sign-on"
-NOT_FOR_ACCOUNTS = {"nobody", "operator", "worker"}  # the trail has them for actors of its own
 
 
 def admit(request: HttpRequest, login: SocialLogin) -> None:
@@ -45,13 +42,13 @@ def make_account(request: HttpRequest, login: SocialLogin) -> None:
     person.first_name, person.last_name = claims.full_name(login.claims)
     person.set_unusable_password()
     taken = Person.objects.filter(username__iexact=person.username).first()
-    if taken or not person.username or person.username.lower() in NOT_FOR_ACCOUNTS:
+    if taken or not person.username or person.username.lower() in RESERVED_NAMES:
         refuse(request, login, "name_taken", taken)
     try:
         with transaction.atomic():
             person.save()
             _link(login, person)
-            trail.append(_actor(request), Action.PERSON_CREATED, person, by=BY)
+            trail.append(_actor(request), Action.PERSON_CREATED, person, by=SINGLE_SIGN_ON)
             _give(person, claims.roles(login.claims), request)
     except IntegrityError:  # another request made it a moment ago
         person.pk = None
@@ -118,16 +115,18 @@ def _give(person: Person, roles: set[Role], request: HttpRequest) -> None:
     with transaction.atomic():
         assign(person, roles)
         change = {"before": sorted(before), "after": sorted(after)}
-        trail.append(_actor(request), Action.PERSON_ROLES_CHANGED, person, by=BY, **change)
+        trail.append(
+            _actor(request), Action.PERSON_ROLES_CHANGED, person, by=SINGLE_SIGN_ON, **change
+        )
 
 
 def _record_refusal(
     request: HttpRequest, login: SocialLogin, reason: str, account: Person | None
 ) -> None:
     account = account or (login.user if login.user.pk else None)
-    details = {"by": BY, "reason": reason, "name": claims.username(login.claims)}
+    details = {"by": SINGLE_SIGN_ON, "reason": reason, "name": claims.username(login.claims)}
     trail.append(_actor(request), Action.PERSON_REFUSED, account, **details)
 
 
 def _actor(request: HttpRequest) -> Actor:
-    return Actor(BY, address=get_adapter().get_client_ip(request))
+    return Actor(SINGLE_SIGN_ON, address=get_adapter().get_client_ip(request))

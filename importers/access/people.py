@@ -15,12 +15,9 @@ from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from importers.access import links, roles, second_factor, sessions
 from importers.audit import trail
 from importers.audit.actions import Action
-from importers.audit.actors import OPERATOR, WORKER, Actor, nobody
+from importers.audit.actors import RESERVED_NAMES, Actor
 from importers.models import Person, Right, Role, people
 from importers.models.people import AccountState
-
-# The trail would not tell a person of this name from one of these actors.
-RESERVED_NAMES = {OPERATOR.name, WORKER.name, nobody("").name}
 
 
 class Refused(Exception):

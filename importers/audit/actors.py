@@ -34,8 +34,12 @@ class Actor:
 
 WORKER = Actor("worker")
 OPERATOR = Actor("operator", address="command line")
+NOBODY = "nobody"
+SINGLE_SIGN_ON = "single sign-on"  # its claims decide roles
+# The trail would not tell an account of this name from one of ours.
+RESERVED_NAMES = {WORKER.name, OPERATOR.name, NOBODY, SINGLE_SIGN_ON}
 
 
 def nobody(address: str) -> Actor:
     """Return the actor for somebody at that address who is not signed in."""
-    return Actor("nobody", address=address)
+    return Actor(NOBODY, address=address)

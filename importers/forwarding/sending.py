@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import WORKER
+from importers.consent import approval
 from importers.consent.approval import NotApproved
 from importers.consent.seal import SealBroken
 from importers.forwarding import policy, recording, sealed_files
@@ -75,14 +76,15 @@ def _send(batch: Batch, exchange: Exchange, slot: Slot) -> Outcome:
         files = sealed_files.read(batch)
     except SealBroken as broken:
         return Outcome(step=policy.seal_is_broken(broken.reason, before))
-    except NotApproved as lacking:
-        return Outcome(step=policy.not_approved(lacking.sentence, before))
     except sealed_files.Unreadable as trouble:
         step = policy.unreadable(str(trouble), before, missing=trouble.missing)
         return Outcome(step=step)
     with slot() as may_go:
         began = now()  # before the attempt: a worker that freezes afterwards must not send late
-        attempt = _begin(batch, exchange) if may_go else None
+        try:
+            attempt = _begin(batch, exchange) if may_go else None
+        except NotApproved as lacking:
+            return Outcome(step=policy.not_approved(lacking.sentence, before))
         if attempt is None:
             return Outcome()
         return _import(batch, attempt, client.reserved(exchange, batch, began=began), files, before)
@@ -92,8 +94,11 @@ def _begin(batch: Batch, exchange: Exchange) -> Attempt | None:
     """Write the attempt, or return None if the batch must not be sent now.
 
     Preparing it may have taken so long that another worker has it, or sending was stopped since.
+    Raises NotApproved, also if the approver has lost the right since.
     """
     with transaction.atomic():
+        if signed := batch.face_import.attestation:
+            approval.check(signed)
         gateway = rate_limit.begin(exchange)
         if gateway is None or not key_lives(batch) or not batch.begin_sending():
             return None

@@ -844,7 +844,7 @@ class Migration(migrations.Migration):
                 ("decided_by_username", models.CharField(max_length=150)),
                 ("decided_at", models.DateTimeField()),
                 ("decided_from", models.CharField(help_text="IP address", max_length=100)),
-                ("sign_in_method", models.CharField(max_length=50)),
+                ("sign_in_method", models.CharField(max_length=100)),
                 (
                     "seal",
                     models.CharField(

@@ -23,7 +23,7 @@ class Approval(models.Model):
     decided_by_username = models.CharField(max_length=150)
     decided_at = models.DateTimeField()
     decided_from = models.CharField(max_length=100, help_text="IP address")
-    sign_in_method = models.CharField(max_length=50)
+    sign_in_method = models.CharField(max_length=100)
     seal = models.CharField(max_length=64, help_text="that of the attestation, as it was shown")
 
     class Meta:

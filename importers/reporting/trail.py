@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
-from importers.audit.actors import OPERATOR, WORKER, nobody
+from importers.audit.actors import NOBODY, OPERATOR, SINGLE_SIGN_ON, WORKER
 from importers.models import AuditEvent
 from importers.reporting import objects, paging, spreadsheet
 from importers.reporting.acts import WORDS
@@ -21,7 +21,8 @@ from importers.reporting.periods import end_of, start_of
 OTHERS = {
     WORKER.name: "The worker",
     OPERATOR.name: "An operator",
-    nobody("").name: "Nobody signed in",
+    NOBODY: "Nobody signed in",
+    SINGLE_SIGN_ON: "Single sign-on",
 }
 CSV_COLUMNS = (
     *("row", "at", "account_id", "person", "address", "action", "object_type", "object_id"),

@@ -1,6 +1,7 @@
 """Imports that a second person approves before anything of them is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 
 import pytest
@@ -282,6 +283,19 @@ class TestSending:
         assert batch.problem_detail == sentence
         waiting.refresh_from_db()
         assert waiting.state == State.NEEDS_ATTENTION
+
+    def test_approver_who_leaves_while_a_batch_waits_for_its_turn_releases_nothing(
+        self, waiting: Import, approver: Actor, persona: LocalPersona
+    ) -> None:
+        approve(waiting, approver)
+
+        @contextmanager
+        def late_turn() -> Iterator[bool]:
+            deactivate(Approval.objects.get())
+            yield True
+
+        send_next(Leases(OWNER), late_turn)
+        assert (sends(persona), the_only(waiting).problem) == ([], "not_approved")
 
     def test_missing_approval_sends_nothing(
         self, waiting: Import, approver: Actor, persona: LocalPersona
