@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-from importers.models import AuditEvent, Batch, FaceList, Image, Person, Statement
+from importers.models import AuditEvent, Batch, FaceList, Image, Person, Right, Statement
 
 NUMBER = re.compile(r"[0-9]{1,18}")
 BATCH = re.compile(r"([0-9]{1,9}) of import ([0-9]{1,18})", re.IGNORECASE)
@@ -38,18 +38,16 @@ def find(text: str) -> Thing | None:
     return None if found is None else Thing(type_, str(found))
 
 
-def named(events: Iterable[AuditEvent], *, sees_imports: bool) -> dict[Thing, Named]:
-    """Return the objects of these rows, with no page for what the reader may not see."""
+def named(events: Iterable[AuditEvent], rights: frozenset[Right]) -> dict[Thing, Named]:
+    """Return the objects of these rows, with no page for what the reader has no right to."""
     things = {Thing(event.object_type, event.object_id) for event in events if event.object_type}
     found = {thing: Named(str(thing).capitalize()) for thing in things}
     for type_, names in NAMES.items():
         pks = [thing.id for thing in things if thing.type == type_]
         if pks:
             found |= {Thing(type_, str(pk)): name for pk, name in names(pks)}
-    if sees_imports:
-        return found
     return {
-        thing: name._replace(page="") if thing.type in OF_IMPORTS else name
+        thing: name if NEEDED.get(thing.type) in (None, *rights) else name._replace(page="")
         for thing, name in found.items()
     }
 
@@ -119,7 +117,7 @@ def _lists(pks: list[str]) -> Names:
 
 def _people(pks: list[str]) -> Names:
     rows = Person.objects.filter(pk__in=pks).values_list("pk", "username")
-    return [(pk, Named(f"Person {username}")) for pk, username in rows]
+    return [(pk, Named(f"Person {username}", "person", pk)) for pk, username in rows]
 
 
 def _statements(pks: list[str]) -> Names:
@@ -136,4 +134,8 @@ NAMES: dict[str, Callable[[list[str]], Names]] = {
     "person": _people,
     "statement": _statements,
 }
-OF_IMPORTS = ("import", "image", "batch")
+# Their pages need a right; those of lists and statements need none.
+NEEDED = {
+    **dict.fromkeys(("import", "image", "batch"), Right.SEE_IMPORTS),
+    "person": Right.MANAGE_PEOPLE,
+}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from django.db.models import QuerySet
 
 from importers.audit.actors import NOBODY, OPERATOR, SINGLE_SIGN_ON, WORKER
-from importers.models import AuditEvent
+from importers.models import AuditEvent, Right
 from importers.reporting import objects, paging, spreadsheet
 from importers.reporting.acts import WORDS
 from importers.reporting.objects import Named, Thing
@@ -89,9 +89,9 @@ def within(since: date | None, until: date | None) -> QuerySet[AuditEvent]:
     return _at(since, until).filter(pk__gt=above, pk__lt=below)
 
 
-def rows(events: list[AuditEvent], *, sees_imports: bool) -> list[Row]:
+def rows(events: list[AuditEvent], rights: frozenset[Right]) -> list[Row]:
     """Return the rows in words, with links to what the reader may see."""
-    names = objects.named(events, sees_imports=sees_imports)
+    names = objects.named(events, rights)
     return [
         Row(
             event,

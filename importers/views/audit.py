@@ -34,7 +34,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": page,
-        "rows": trail.rows(page.rows, sees_imports=rights.may(request, Right.SEE_IMPORTS)),
+        "rows": trail.rows(page.rows, rights.of(request)),
         "filtered": bool(chosen) or page.is_partial,
         "query": query_without_cursors(request),
         "head": audit_trail.head(),

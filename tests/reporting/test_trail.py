@@ -10,7 +10,7 @@ from importers.audit import trail as audit_trail
 from importers.audit.actions import Action
 from importers.audit.actors import OPERATOR, WORKER, Actor, nobody
 from importers.consent import statements
-from importers.models import AuditEvent, Batch, FaceList, Import, Person
+from importers.models import AuditEvent, Batch, FaceList, Import, Person, Right
 from importers.reporting import objects, trail
 from importers.reporting.objects import Thing
 from importers.reporting.trail import Filter
@@ -87,14 +87,14 @@ def test_every_object_is_found_by_its_words(draft: Import, add_file: AddFile) ->
     for thing in things:
         audit_trail.append(WORKER, Action.BATCH_DONE, thing)
     events = list(AuditEvent.objects.filter(actor_name="worker"))
-    names = objects.named(events, sees_imports=True)
+    names = objects.named(events, frozenset(Right))
     assert [names[objects.find(name.words) or Thing("", "")] for name in names.values()] == [
         *names.values()
     ]
     assert {name.words.split(" ")[0] for name in names.values()} == {
         *("Import", "Image", "Batch", "List", "Person", "Statement")
     }
-    hidden = objects.named(events, sees_imports=False)
+    hidden = objects.named(events, frozenset())
     assert {name.words for name in hidden.values() if name.page} == {
         names[Thing("facelist", str(draft.face_list_id))].words,
         names[Thing("statement", str(things[-1].pk))].words,
@@ -116,7 +116,7 @@ def test_what_is_no_object_is_not_found(text: str) -> None:
 def test_row_is_shown_in_words(face_list: FaceList, actor: Actor) -> None:
     details = {"sha256": ["ab" * 32, *"bcdefgh"], "face_import": 12, "filter": {"person": "5"}}
     audit_trail.append(actor, Action.LIST_ADDED, face_list, **details, left=0, empty=[])
-    (row,) = trail.rows(trail.page(Filter()).rows, sees_imports=True)
+    (row,) = trail.rows(trail.page(Filter()).rows, frozenset(Right))
     assert row.words == "Added the list"
     assert row.object
     assert row.object.words == "List lst_unknown (Confirmed fraud)"
