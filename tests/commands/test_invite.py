@@ -43,7 +43,7 @@ def test_first_administrator_is_made_with_a_link(client: Client) -> None:
 
 def test_address_is_printed_for_a_public_host(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["localhost", ".example.org", "faces.example.org"]
-    assert re.search(r"https://faces\.example\.org/account/password/\S+/", invite("ada", *FIRST))
+    assert re.search(r"https://faces\.example\.org/account/link/\S+/", invite("ada", *FIRST))
     settings.ALLOWED_HOSTS = ["127.0.0.1", "*"]
     assert "Address" not in invite("ada", "--link")
 

@@ -32,11 +32,11 @@ def phone(live_server: LiveServer, browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def decide(phone: Page, decision: str, reason: str = "") -> None:
+def decide(phone: Page, waiting: Import, decision: str, reason: str = "") -> None:
     phone.goto("/")
     expect(phone.get_by_text("1 import awaits your approval.")).to_be_visible()
     phone.get_by_role("link", name="Show imports that await approval").click()
-    phone.get_by_role("link", name="Import 1", exact=True).click()
+    phone.get_by_role("link", name=str(waiting), exact=True).click()
     phone.get_by_role("link", name="Approve or refuse").click()
     assert Axe().run(phone).violations_count == 0
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -56,7 +56,7 @@ def test_refused_import_is_corrected_approved_and_sent(
     sign(page, ASK)
     expect(page.locator("#state")).to_have_text("Awaiting approval")
 
-    decide(phone, "Refuse: ", "The second face is too dark.")
+    decide(phone, draft, "Refuse: ", "The second face is too dark.")
     expect(phone.get_by_role("status").first).to_contain_text("Refused.")
     page.reload()
     expect(page.get_by_text("The second face is too dark.")).to_be_visible()
@@ -68,7 +68,7 @@ def test_refused_import_is_corrected_approved_and_sent(
     review(page)
     sign(page, ASK)
     expect(page.locator("#state")).to_have_text("Awaiting approval")
-    decide(phone, "Approve: ")
+    decide(phone, draft, "Approve: ")
     expect(phone.get_by_role("status").first).to_contain_text("Approved.")
     forward()
     page.reload()
