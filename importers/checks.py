@@ -181,3 +181,16 @@ def superusers_are_absent(**_: Any) -> list[checks.CheckMessage]:
             id="consentry.W009",
         )
     ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def second_factors_are_required(**_: Any) -> list[checks.CheckMessage]:
+    if settings.MFA_REQUIRED or not settings.PASSWORD_SIGN_IN:
+        return []
+    return [
+        checks.Warning(
+            "MFA_REQUIRED is not set: a password alone opens the faces of your lists.",
+            hint="Set MFA_REQUIRED=all, or leave only single sign-on: PASSWORD_SIGN_IN=False.",
+            id="consentry.W010",
+        )
+    ]

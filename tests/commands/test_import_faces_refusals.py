@@ -9,10 +9,11 @@ import pytest
 from importers.consent import bases
 from importers.gateway import breaker
 from importers.local_persona import LocalPersona
-from importers.models import Attestation, FaceList, Gateway, Import, Person
+from importers.models import Attestation, FaceList, Gateway, Import, Person, Role
 from tests.support.attestations import SIGNATURE
 from tests.support.forwarding import share_is_used
 from tests.support.import_faces import import_faces, sent_batches
+from tests.support.people import make_person
 from tests.support.pictures import draw
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +62,13 @@ def test_unknown_person_is_refused(folder: Path, options: tuple[object, ...]) ->
 def test_deactivated_person_is_refused(folder: Path, options: tuple[object, ...]) -> None:
     Person.objects.update(is_active=False)
     assert "no active account named 'officer'" in refusal(folder, *options)
+
+
+def test_person_who_may_not_make_imports_is_refused(
+    folder: Path, options: tuple[object, ...]
+) -> None:
+    make_person("auditor", Role.AUDITOR)
+    assert "'auditor' may not make imports" in refusal(folder, *options, "--user", "auditor")
 
 
 def test_missing_file_is_refused_beside_a_good_one(

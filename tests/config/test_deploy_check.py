@@ -18,7 +18,7 @@ from tests.support.people import make_person
 from tests.support.settings import PRODUCTION, Load
 
 STRONG_KEY = "".join(chr(33 + number) for number in range(64))
-SOUND = PRODUCTION | {"SECRET_KEY": STRONG_KEY, "TRUSTED_PROXY_COUNT": "1"}
+SOUND = PRODUCTION | {"SECRET_KEY": STRONG_KEY, "TRUSTED_PROXY_COUNT": "1", "MFA_REQUIRED": "all"}
 
 
 def deploy_check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,6 +46,15 @@ def test_the_deployment_check_asks_for_the_persona_key(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "consentry.W001" in done.stderr
     assert "PERSONA_API_KEY_FILE" in done.stderr
+
+
+def test_a_password_alone_is_reported(settings: Settings) -> None:
+    settings.MFA_REQUIRED, settings.PASSWORD_SIGN_IN = frozenset(), True
+    assert [found.id for found in checks.second_factors_are_required()] == ["consentry.W010"]
+    settings.MFA_REQUIRED = frozenset({"officer"})
+    assert checks.second_factors_are_required() == []
+    settings.MFA_REQUIRED, settings.PASSWORD_SIGN_IN = frozenset(), False
+    assert checks.second_factors_are_required() == []
 
 
 def test_a_refused_setting_stops_every_command(tmp_path: Path) -> None:

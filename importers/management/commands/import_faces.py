@@ -19,7 +19,7 @@ from importers.imaging.processes import CannotStart
 from importers.intake import aside, drafts, entries, files
 from importers.intake.files import IncomingFile
 from importers.lists import catalog
-from importers.models import FaceList, Image, Import, Person
+from importers.models import FaceList, Image, Import, Right, people
 from importers.models.consent import LawfulBasis
 from importers.models.workers import worker_is_seen
 from importers.vault.keeping import StorageUnavailable
@@ -111,9 +111,11 @@ def _refusal(sentence: str) -> CommandError:
 
 def _actor(username: str) -> Actor:
     """Return the person, at an address that names the account of the operating system."""
-    user = Person.objects.filter(username=username, is_active=True).first()
+    user = people.current().filter(username=username).first()
     if user is None:
         raise _refusal(f"There is no active account named {username!r}. Nothing was sent.")
+    if Right.MAKE_IMPORTS not in user.rights:
+        raise _refusal(f"The account {username!r} may not make imports. Nothing was sent.")
     system = f"command line: {getpass.getuser()}@{socket.gethostname()}"
     return Actor.of_user(user, address=system[:100], sign_in_method="command line")
 
