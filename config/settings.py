@@ -182,7 +182,7 @@ MFA_REQUIRED = env.choices("MFA_REQUIRED", sign_in.ROLES)
 MFA_ADAPTER = "importers.access.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # no mail is sent, so no address is ever verified
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # no address is ever verified
 MFA_REAUTHENTICATION_REQUIRED = False  # `access.recent` asks for it, on all pages alike
 MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # a sign-in takes two requests
 _FORMS = "importers.forms.second_factor"
@@ -199,7 +199,7 @@ MFA_FORMS = {
 
 # A container's health check or a load balancer asks the web server itself, over plain HTTP.
 PATHS_WITHOUT_PROXY = ["/healthz", "/readyz"]
-# The rows as they are stored, to read only, for administrators who look into a trouble.
+# The rows as they are stored, read-only, for administrators who investigate a problem.
 TABLES_PAGE = env.boolean("TABLES_PAGE", False)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "imports"

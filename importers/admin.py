@@ -1,4 +1,4 @@
-"""Django's admin, if a setting turns it on: the rows as they are stored, to read only."""
+"""Django's admin, if a setting turns it on: the rows as they are stored, read-only."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ NOT_OFFERED = {"login", "logout", "password_change", "password_change_done"}
 
 
 class ReadOnlySite(admin.AdminSite):
-    """The tables of the operation. What the product's own pages show to some only is not here."""
+    """The tables of the operation, and none that the product's own pages show only to some."""
 
     site_header = site_title = "Consentry tables"
     index_title = "Tables"

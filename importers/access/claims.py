@@ -1,4 +1,4 @@
-"""What the claims of the provider say about a person: the roles, and the names."""
+"""The roles and names that the provider's claims give a person."""
 
 import re
 import unicodedata

@@ -24,7 +24,7 @@ from importers.models import Person, Role
 
 
 def admit(request: HttpRequest, login: SocialLogin) -> None:
-    """Give the account the roles that the claims name; refuse whoever has none, or has ended."""
+    """Give the account the roles that the claims name. Refuse one that has none, or has ended."""
     roles, person = claims.roles(login.claims), login.user
     if person.pk and not person.is_current:
         _record_refusal(request, login, "ended", person)

@@ -1,6 +1,6 @@
-"""Who may see or do what: every view gets its row from here, or a 404.
+"""Rows for the views: each view gets its row from here, or a 404.
 
-For now, everyone who is signed in may see everything; `rights` says what only some may do.
+Whoever has the rights that a view needs (`access.rights`) sees every row of its kind.
 """
 
 from uuid import UUID
@@ -23,7 +23,7 @@ def actor(request: HttpRequest) -> Actor:
 
 
 def address(request: HttpRequest) -> str:
-    """Return the client's, behind TRUSTED_PROXY_COUNT proxies; a client cannot forge it."""
+    """Return the client's address, behind TRUSTED_PROXY_COUNT proxies; a client cannot forge it."""
     return str(get_adapter().get_client_ip(request))
 
 

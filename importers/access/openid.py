@@ -113,7 +113,7 @@ def check(document: dict[str, Any], issuer: str) -> None:
 
 @contextmanager
 def _reading(part: str) -> Iterator[None]:
-    """Turn what an absent or malformed answer causes into an error that tells no contents."""
+    """Turn what an absent or malformed answer causes into an error that quotes nothing from it."""
     try:
         yield
     except OAuth2Error:

@@ -1,4 +1,4 @@
-"""Before an act that matters, a person has proved a moment ago that it is they who act."""
+"""Recent confirmation: a person proves again who they are before an act that matters."""
 
 import time
 from collections.abc import Callable
@@ -19,12 +19,12 @@ View = Callable[..., HttpResponseBase]
 
 
 def is_recent(request: HttpRequest) -> bool:
-    """Return True if they signed in, or confirmed that it is they, in the last five minutes."""
+    """Return True if they signed in, or confirmed who they are, in the last five minutes."""
     return time.time() - methods.latest(request) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
 def needs_recent(view: View) -> View:
-    """Have a person confirm first that it is they. Then the page, or the download, goes on.
+    """Have a person confirm who they are first. Then they get the page or the download.
 
     A form that comes too late is not repeated: the person returns to its page.
     """
@@ -40,10 +40,9 @@ def needs_recent(view: View) -> View:
 
 
 def ways(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return how the person can confirm that it is they.
+    """Return how the person can confirm who they are, each way with a `url` that takes `next`.
 
-    Single sign-on can add its own in `ClosedAccountAdapter.get_reauthentication_methods`: an `id`,
-    a `description`, and a `url` that takes `next`. Whoever has no way signs out and in again.
+    Somebody who has none signs out and in again.
     """
     found: list[dict[str, Any]] = get_adapter().get_reauthentication_methods(request.user)
     return found

@@ -30,7 +30,7 @@ class Purpose(TextChoices):
     """Why a person is sent to the provider."""
 
     SIGN_IN = "sign_in"
-    CONFIRM = "confirm"  # that it is still they, before they sign or export
+    CONFIRM = "confirm"  # that it is still the same person, before they sign or export
     CONNECT = "connect"
 
 

@@ -1,4 +1,4 @@
-"""What of the audit trail is shown: the filters are part of the address."""
+"""The filters of the audit trail. They are part of the address."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The base of a form whose person confirms, as they send it, that it is they."""
+"""The base of a form in which a person confirms who they are as they send it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -68,7 +68,7 @@ class Progress:
 
     @property
     def lacks_approval(self) -> bool:
-        """Return True if batches were not sent because no approval of them is in force."""
+        """Return True if batches were not sent because no approval of the import is in force."""
         failed = (batch for batch in self.batches if batch.state == State.FAILED)
         return any(batch.problem == Problem.NOT_APPROVED for batch in failed)
 

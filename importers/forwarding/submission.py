@@ -24,7 +24,7 @@ State, Decision = Import.State, approval.Decision
 
 
 class NotAwaited(Exception):
-    """The import does not wait for this decision, or not any longer."""
+    """The import does not wait for this decision, or no longer does."""
 
 
 class ShownAnother(Exception):

@@ -79,7 +79,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.filter(self.model.is_lost_where())
 
     def not_approved(self) -> Self:
-        """Failed because nobody who may approve the import approves of it any longer."""
+        """Failed because no approval of the import is in force."""
         return self.filter(state=self.model.State.FAILED, problem=Problem.NOT_APPROVED)
 
     def requeue(self) -> int:

@@ -57,7 +57,7 @@ def _number(name: str) -> int | None:
 
 
 def _find_image(name: str) -> int | None:
-    """Take a number too: an image that was removed from its draft has no key any longer."""
+    """Take a number too: an image that was removed from its draft no longer has a key."""
     if KEY.fullmatch(name):
         return Image.objects.filter(key=UUID(name)).values_list("pk", flat=True).first()
     return _number(name)

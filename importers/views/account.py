@@ -71,7 +71,7 @@ def _form(view: View) -> View:
 
 
 def _changes_factors(view: View) -> View:
-    """Have people confirm that it is they, with a second factor if they have one."""
+    """Have people confirm who they are, with a second factor if they have one."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

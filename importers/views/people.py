@@ -140,7 +140,7 @@ def hand_over(request: HttpRequest, person_id: int) -> HttpResponse:
     colleague = form.cleaned_data["colleague"]
     try:
         count = handover.hand_over(person, colleague, lookups.actor(request))
-    except handover.CannotMakeImports:  # since a moment ago
+    except handover.CannotMakeImports:  # the right was taken a moment ago
         form.add_error("colleague", form.fields["colleague"].error_messages["invalid_choice"])
         return _page(request, person, handover_form=form)
     drafts = f"{count} draft{pluralize(count)}"
