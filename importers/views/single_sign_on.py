@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from importers.access import identities, sign_in, single_sign_on
 from importers.access.single_sign_on import Purpose
-from importers.forms.single_sign_on import ConnectionForm
+from importers.forms.confirmation import ConfirmedForm
 
 
 @login_not_required
@@ -45,7 +45,8 @@ def connection(request: HttpRequest) -> HttpResponse:
         "is_connected": identities.is_connected(request),
         "can_disconnect": identities.can_disconnect(request),
     }
-    form = ConnectionForm(request.POST or None, is_password=partial(sign_in.is_password, request))
+    is_password = partial(sign_in.is_password, request)
+    form = ConfirmedForm(request.POST or None, is_password=is_password, is_recent=False)
     if request.method == "POST" and form.is_valid():
         if "connect" in request.POST:
             return _lead_on(request, Purpose.CONNECT)
