@@ -34,7 +34,7 @@ FIELDS = (
 
 
 class NotApproved(Exception):
-    """Nobody who may approve the import approves of it; `sentence` says why."""
+    """No approval of the import is in force; `sentence` says why."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -128,7 +128,7 @@ def fault_of(given: Approval) -> str:
     if not person.is_current:
         return "the account has ended"
     if not who_may(Right.APPROVE).filter(pk=person.pk).exists():
-        return "the account may not approve imports any longer"
+        return "the account may no longer approve imports"
     if not may_decide(given.attestation, person):
         return "the same person took part in making the import"
     return ""

@@ -99,7 +99,7 @@ def check_record(attestation: Attestation) -> None:
     if Action.IMPORT_ATTESTED not in found:
         raise SealBroken("The audit trail does not hold this seal.")
     if attestation.is_void == found.isdisjoint(VOIDING):
-        raise SealBroken("The audit trail says otherwise about whether the attestation is void.")
+        raise SealBroken("The audit trail and the attestation disagree on whether it is void.")
 
 
 def find_breaks() -> Iterator[str]:
@@ -110,7 +110,7 @@ def find_breaks() -> Iterator[str]:
     for attestation in attestations.iterator(chunk_size=500):
         missing[str(attestation.face_import_id)] -= 1
         try:
-            # The draft may have changed since: a void attestation covers no images any longer.
+            # The draft may have changed since: a void attestation no longer covers any images.
             (check_record if attestation.is_void else check)(attestation)
         except SealBroken as broken:
             yield f"Import {attestation.face_import_id}: {broken.reason}"

@@ -19,7 +19,7 @@ from importers.models import Attestation, Entry, Import, Right
 from importers.reporting import record
 from importers.views.imports import shown_files
 
-NOT_AWAITED = "This import does not wait for a decision any longer. Nothing was changed."
+NOT_AWAITED = "This import no longer waits for a decision. Nothing was changed."
 SIGNED_AGAIN = "The import was signed again since this page was shown. Review it, then decide."
 
 

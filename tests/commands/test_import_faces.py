@@ -191,7 +191,7 @@ def test_import_that_needs_an_approval_awaits_it(
     outcome = import_faces(folder, *options, "--wait")
     assert (outcome.code, Batch.objects.exists()) == (0, False)
     assert ": awaiting_approval, 3 accepted, 0 rejected." in outcome.out
-    assert outcome.err == "A second person must approve this import. Nothing is sent before.\n"
+    assert outcome.err == "A second person must approve this import. Nothing is sent before that.\n"
 
 
 def test_list_unknown_here_is_looked_up_at_persona(

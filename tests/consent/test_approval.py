@@ -18,7 +18,7 @@ from tests.support.attestations import submit
 from tests.support.makers import MakeDraft
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both_databases]
-OTHERWISE = "The audit trail says otherwise about whether the attestation is void."
+OTHERWISE = "The audit trail and the attestation disagree on whether it is void."
 CHANGES: dict[str, Any] = {
     "decision": "approved",
     "reason": "Another.",

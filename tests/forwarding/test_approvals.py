@@ -260,7 +260,7 @@ class TestSending:
         [
             (deactivate, "the account was deactivated"),
             (end, "the account has ended"),
-            (take_the_right, "the account may not approve imports any longer"),
+            (take_the_right, "the account may no longer approve imports"),
             (give_the_import_away, "the same person took part in making the import"),
             (copy_another_seal, "it is not the one that the audit trail holds"),
             (name_another, "it is not the one that the audit trail holds"),

@@ -153,7 +153,7 @@ class TestDecision:
     def test_decided_import_is_not_decided_again(self, approver: Client, waiting: Import) -> None:
         refuse(waiting, make_approver("other"))
         answer = decide(approver, waiting)
-        assert "does not wait for a decision any longer" in words_of(approver.get(answer.url))
+        assert "no longer waits for a decision" in words_of(approver.get(answer.url))
 
     def test_import_whose_approval_ended_can_only_be_approved(
         self, approver: Client, waiting: Import, persona: LocalPersona
@@ -193,7 +193,7 @@ class TestMakers:
         assert "Withdrawn. The signature is void." in words_of(signed_in.get(answer.url))
         assert of(waiting).is_draft
         again: Any = signed_in.post(f"/imports/{waiting.pk}/withdraw/")
-        assert "does not wait for a decision" in words_of(signed_in.get(again.url))
+        assert "no longer waits for a decision" in words_of(signed_in.get(again.url))
 
 
 class TestWaiting:

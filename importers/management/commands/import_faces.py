@@ -75,7 +75,9 @@ class Command(BaseCommand):
         _apply_entries(draft, entry_rows, actor)
         _submit(draft, signature, actor)
         if draft.awaits_approval:
-            self.stderr.write("A second person must approve this import. Nothing is sent before.")
+            self.stderr.write(
+                "A second person must approve this import. Nothing is sent before that."
+            )
         elif options["wait"]:
             self._wait(draft)
         self._report(draft, as_json=options["json"])
