@@ -1,10 +1,9 @@
 """The audit trail, and who saw which faces. Reading either is recorded as well."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,6 +16,7 @@ from importers.audit.actions import Action
 from importers.forms.audit import FacesForm, TrailForm
 from importers.models import Right
 from importers.reporting import faces_seen, trail
+from importers.views.downloads import csv_file
 from importers.views.paging import cursors, query_without_cursors
 
 FACES_PAGE_SIZE = 200
@@ -51,7 +51,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     chosen = form.filter()
     # Before the first row leaves: an export that breaks off counts too.
     audit_trail.append(lookups.actor(request), Action.TRAIL_EXPORTED, filter=chosen.on_record)
-    return _csv(trail.csv_lines(chosen), "audit-trail.csv")
+    return csv_file(trail.csv_lines(chosen), "audit-trail.csv")
 
 
 @needs(Right.SEE_TRAIL)
@@ -79,7 +79,7 @@ def faces_export(request: HttpRequest) -> HttpResponseBase:
     except faces_seen.TooMany:
         return redirect(f"{reverse('audit_faces')}?{request.GET.urlencode()}")
     audit_trail.append(lookups.actor(request), Action.FACES_EXPORTED, filter=question.on_record)
-    return _csv(faces_seen.csv_lines(seen), "faces-seen.csv")
+    return csv_file(faces_seen.csv_lines(seen), "faces-seen.csv")
 
 
 def _seen(request: HttpRequest, question: faces_seen.Question) -> dict[str, Any]:
@@ -97,8 +97,3 @@ def _seen(request: HttpRequest, question: faces_seen.Question) -> dict[str, Any]
         "people": len({row.account_id for row in seen}),
         "query": query.urlencode(),
     }
-
-
-def _csv(lines: Iterator[str], name: str) -> HttpResponseBase:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)

@@ -3,8 +3,7 @@
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -26,6 +25,7 @@ from importers.lists import catalog
 from importers.models import Attestation, Image, Import, Right
 from importers.reporting import history, outcomes, record
 from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
+from importers.views.downloads import csv_file
 from importers.views.drafts import draft_page
 from importers.views.htmx import HtmxHttpRequest
 from importers.views.images import show_gallery
@@ -66,16 +66,9 @@ def export(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return redirect(f"{reverse('imports')}?{request.GET.urlencode()}")
     chosen = form.filter()
-    with transaction.atomic():
-        # Recorded before the first row leaves: an export that breaks off counts too.
-        actor = lookups.actor(request)
-        trail.append(actor, Action.IMPORTS_EXPORTED, filter=chosen.on_record)
-    headers = {"Content-Disposition": 'attachment; filename="imports.csv"'}
-    return StreamingHttpResponse(
-        history.csv_lines(chosen.apply(lookups.imports(request))),
-        content_type="text/csv; charset=utf-8",
-        headers=headers,
-    )
+    # Before the first row leaves: an export that breaks off counts too.
+    trail.append(lookups.actor(request), Action.IMPORTS_EXPORTED, filter=chosen.on_record)
+    return csv_file(history.csv_lines(chosen.apply(lookups.imports(request))), "imports.csv")
 
 
 @needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -106,8 +105,7 @@ def images_csv(request: HttpRequest, import_id: int) -> HttpResponseBase:
 
 def _recorded(request: HttpRequest, attestation: Attestation, file: str) -> dict[str, str]:
     """Record the download before its first byte leaves, and return its headers."""
-    with transaction.atomic():
-        actor, face_import = lookups.actor(request), attestation.face_import
-        trail.append(actor, Action.RECORD_EXPORTED, face_import, file=file)
+    actor, face_import = lookups.actor(request), attestation.face_import
+    trail.append(actor, Action.RECORD_EXPORTED, face_import, file=file)
     name = f"import-{face_import.pk}-{file}"
     return {"Content-Disposition": f'attachment; filename="{name}"'}
