@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from importers.consent import approval, manifest, seal
 from importers.models import Attestation, Image
 from importers.reporting import outcomes, record, spreadsheet
+from importers.reporting.periods import iso
 
 SCHEMA_VERSION = 1  # of the JSON; raise it when a field changes its meaning or is removed
 IMAGE_COLUMNS = (
@@ -52,7 +53,7 @@ def attestation_json(attestation: Attestation) -> str:
         "void_attestations": _void(attestation),
         "batches": list(attestation.face_import.batches.order_by("number").values(*BATCH_FIELDS)),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False, default=_iso) + "\n"
+    return json.dumps(content, indent=2, ensure_ascii=False, default=iso) + "\n"
 
 
 def manifest_file(attestation: Attestation) -> bytes:
@@ -119,10 +120,6 @@ def _cells(image: Image) -> list[object]:
         image.batch.number if image.batch else "",
         image.batch.importer_id if image.batch else "",
         str(outcomes.of(image)),
-        _iso(image.uploaded_at),
-        _iso(image.destroyed_at) if image.destroyed_at else "",
+        iso(image.uploaded_at),
+        iso(image.destroyed_at) if image.destroyed_at else "",
     ]
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import batched
 from typing import NamedTuple
 from uuid import UUID
@@ -13,6 +13,7 @@ from importers.audit.actions import Action
 from importers.models import AuditEvent, Image
 from importers.reporting import spreadsheet, trail
 from importers.reporting.objects import Thing
+from importers.reporting.periods import iso
 
 # Two weeks of one person's daily work, or a year of most imports; read in about a second.
 MOST_VIEWS = 100_000
@@ -142,11 +143,7 @@ def _cells(seen: Seen) -> list[object]:
         seen.face_import,
         seen.key or "",
         seen.image,
-        _iso(seen.first),
-        _iso(seen.last),
+        iso(seen.first),
+        iso(seen.last),
         seen.times,
     ]
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ from importers.models import Batch, FaceList, Import
 from importers.models.imports import OWNER
 from importers.reporting import paging, spreadsheet
 from importers.reporting.paging import Page
-from importers.reporting.periods import end_of, start_of
+from importers.reporting.periods import end_of, iso, start_of
 
 CSV_COLUMNS = (
     *("import", "list_id", "list_name", "environment", "created_by", "created_at", "state"),
@@ -75,7 +75,7 @@ def _cells(row: Any) -> list[object]:
         row.face_list.name,
         row.face_list.environment,
         row.created_by.get_username(),
-        row.created_at.isoformat(timespec="seconds"),
+        iso(row.created_at),
         row.state,
         row.image_count,
         row.left_out_count,
