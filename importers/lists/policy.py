@@ -13,19 +13,15 @@ def waiting(face_list: FaceList) -> int:
     return face_list.imports.filter(state=Import.State.AWAITING_APPROVAL).count()
 
 
-def change(face_list: FaceList, *, needs_approval: bool, actor: Actor) -> bool:
-    """Say whether a second person approves imports to the list. Return False if it was so before.
+def change(face_list: FaceList, *, needs_approval: bool, actor: Actor) -> None:
+    """Say whether a second person approves imports to the list.
 
     Imports that are signed already stay as they are.
     """
     with transaction.atomic():
         other = FaceList.objects.filter(pk=face_list.pk).exclude(needs_approval=needs_approval)
-        changed = bool(other.update(needs_approval=needs_approval))
-        if changed:
-            before, after = (
-                {"needs_approval": not needs_approval},
-                {"needs_approval": needs_approval},
-            )
+        if other.update(needs_approval=needs_approval):
+            before = {"needs_approval": not needs_approval}
+            after = {"needs_approval": needs_approval}
             trail.append(actor, Action.LIST_POLICY_CHANGED, face_list, before=before, after=after)
     face_list.needs_approval = needs_approval
-    return changed
