@@ -20,10 +20,10 @@ from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import OPERATOR, Actor
 from importers.models import Person, people
+from importers.models.people import Method
 
 View = Callable[..., Any]
 SETS_UP = "sets_up_second_factor"
-TYPE = Authenticator.Type
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # the library has no types
@@ -82,15 +82,15 @@ def is_open_without(view: View) -> bool:
 def held_by(person: Person | OuterRef) -> QuerySet[Authenticator]:
     """Return the authenticator app and the passkeys of the person; recovery codes are none."""
     own: QuerySet[Authenticator] = Authenticator.objects.filter(user=person)
-    return own.exclude(type=TYPE.RECOVERY_CODES).order_by("pk")
+    return own.exclude(type=Method.RECOVERY_CODE).order_by("pk")
 
 
 def passkeys_of(person: Person) -> QuerySet[Authenticator]:
-    return held_by(person).filter(type=TYPE.WEBAUTHN)
+    return held_by(person).filter(type=Method.PASSKEY)
 
 
 def recovery_codes_left(person: Person) -> int:
-    codes = Authenticator.objects.filter(user=person, type=TYPE.RECOVERY_CODES).first()
+    codes = Authenticator.objects.filter(user=person, type=Method.RECOVERY_CODE).first()
     return len(codes.wrap().get_unused_codes()) if codes else 0
 
 
@@ -110,7 +110,7 @@ def count_as_used(
     request: HttpRequest, user: Person, authenticator: Authenticator, **_: Any
 ) -> None:
     """Setting one up has just proved it. Recovery codes prove nothing until one is used."""
-    if authenticator.type != TYPE.RECOVERY_CODES:
+    if authenticator.type != Method.RECOVERY_CODE:
         record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
 
 
@@ -124,7 +124,7 @@ def end_other_sessions(request: HttpRequest, user: Person, **_: Any) -> None:
 def record_added(instance: Authenticator, created: bool, **_: Any) -> None:
     if not created:
         return
-    if instance.type == TYPE.RECOVERY_CODES:
+    if instance.type == Method.RECOVERY_CODE:
         trail.append(_actor(), Action.PERSON_RECOVERY_CODES_MADE, instance.user)
     else:
         trail.append(_actor(), Action.PERSON_FACTOR_ADDED, instance.user, type=instance.type)
@@ -132,13 +132,13 @@ def record_added(instance: Authenticator, created: bool, **_: Any) -> None:
 
 @receiver(post_delete, sender=Authenticator)
 def record_removed(instance: Authenticator, **_: Any) -> None:
-    if instance.type != TYPE.RECOVERY_CODES:  # they go with the last of the others, or for new ones
+    if instance.type != Method.RECOVERY_CODE:  # these go with the last of the others
         trail.append(_actor(), Action.PERSON_FACTOR_REMOVED, instance.user, type=instance.type)
 
 
 @receiver(authenticator_used)
 def record_recovery_code(user: Person, authenticator: Authenticator, **_: Any) -> None:
-    if authenticator.type == TYPE.RECOVERY_CODES:
+    if authenticator.type == Method.RECOVERY_CODE:
         left = recovery_codes_left(user)
         trail.append(_actor(user), Action.PERSON_RECOVERY_CODE_USED, user, left=left)
 
