@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 
 from importers.models import Role
+from importers.models.people import NAME_MAX_LENGTH
 
-NAME_MAX_LENGTH = 150
 Claims = dict[str, Any]
 
 

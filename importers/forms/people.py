@@ -8,9 +8,12 @@ from django.core.exceptions import ValidationError
 
 from importers.forms.fields import DateInput
 from importers.models import Person, Right, Role
-from importers.models.people import ADDITIONAL_RIGHTS, AccountState, display_name
-
-NAME_LENGTH = 150
+from importers.models.people import (
+    ADDITIONAL_RIGHTS,
+    NAME_MAX_LENGTH,
+    AccountState,
+    display_name,
+)
 
 
 class PeopleFilterForm(forms.Form):
@@ -34,13 +37,13 @@ class DetailsForm(forms.Form):
 
     first_name = forms.CharField(
         label="First name",
-        max_length=NAME_LENGTH,
+        max_length=NAME_MAX_LENGTH,
         help_text="As the person signs.",
         error_messages={"required": "Enter the first name."},
     )
     last_name = forms.CharField(
         label="Last name",
-        max_length=NAME_LENGTH,
+        max_length=NAME_MAX_LENGTH,
         help_text="As the person signs.",
         error_messages={"required": "Enter the last name."},
     )
@@ -96,7 +99,7 @@ class InvitationForm(DetailsForm, AccessForm):
 
     username = forms.CharField(
         label="Username",
-        max_length=150,
+        max_length=NAME_MAX_LENGTH,
         validators=[Person.username_validator],
         help_text="Letters, digits and @ . + - _",
         error_messages={"required": "Enter a username."},

@@ -70,6 +70,7 @@ STATE_LEVELS = {
     AccountState.DEACTIVATED: Level.NEUTRAL,
 }
 
+NAME_MAX_LENGTH = 150  # of the username, the first and the last name
 
 # The demo's accounts: role, first and last name.
 DEMO_PEOPLE = {
