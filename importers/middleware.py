@@ -121,13 +121,13 @@ class SignInRequired(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        if request.headers.get("HX-Request") == "true":
+        if _is_fragment(request):
             # A page that is only watched leads to the sign-in and back. One that is being worked on
             # stays, so that nothing typed is lost.
             sign_in = redirect_to_login(_page_before(request)).headers["Location"]
             headers = {"HX-Redirect": sign_in} if request.method == "GET" else {}
             return HttpResponse(status=401, headers=headers)
-        if request.accepts("application/json") and not request.accepts("text/html"):
+        if _wants_json(request):
             return JsonResponse({"code": "signed_out", "reason": SIGN_IN_AGAIN}, status=401)
         if request.method != "GET":  # signing in returns to the page and never repeats an act
             return redirect_to_login(_page_before(request))
@@ -141,9 +141,9 @@ class SecondFactorRequired(MiddlewareMixin):
         if second_factor.is_open_without(view) or not second_factor.is_missing(request):
             return None
         page = reverse("mfa_index")
-        if request.headers.get("HX-Request") == "true":
+        if _is_fragment(request):
             return HttpResponse(status=403, headers={"HX-Redirect": page})
-        if request.accepts("application/json") and not request.accepts("text/html"):
+        if _wants_json(request):
             answer = {"code": "second_factor_missing", "reason": SECOND_FACTOR_MISSING}
             return JsonResponse(answer, status=403)
         return redirect(page)
@@ -169,6 +169,14 @@ class RightsRequired(MiddlewareMixin):
         if view_kwargs and Right.SEE_IMPORTS in lacking:  # they may not know that it exists
             raise Http404
         raise PermissionDenied
+
+
+def _is_fragment(request: HttpRequest) -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.accepts("application/json") and not request.accepts("text/html")
 
 
 def _body_bytes(request: HttpRequest) -> int:

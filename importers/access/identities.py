@@ -129,4 +129,4 @@ def _record_refusal(
 
 
 def _actor(request: HttpRequest) -> Actor:
-    return Actor(SINGLE_SIGN_ON, address=get_adapter().get_client_ip(request))
+    return Actor(SINGLE_SIGN_ON, address=lookups.address(request))
