@@ -42,6 +42,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.clear()
     settings.WHITENOISE_AUTOREFRESH = True  # it would list all static files for each client
+    settings.MFA_TOTP_TOLERANCE = 1  # the next step may begin between a code and its check
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return folder
 

@@ -9,13 +9,12 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_used
 from django.conf import settings
-from django.contrib.auth import update_session_auth_hash
-from django.db.models import F, OuterRef, QuerySet
+from django.db.models import OuterRef, QuerySet
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from importers.access import lookups, methods
+from importers.access import lookups, methods, sessions
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import OPERATOR, Actor
@@ -99,10 +98,10 @@ def may_remove(person: Person) -> bool:
     return not is_required(person) or held_by(person).count() > 1
 
 
-def reset(person: Person) -> None:
+def reset(person: Person, actor: Actor) -> None:
     """Remove all that a person has lost, and end their sessions. Call it in a transaction."""
     Authenticator.objects.filter(user=person).delete()
-    _end_sessions(person)
+    sessions.end_all(person, actor)
 
 
 @receiver(authenticator_added)
@@ -116,8 +115,8 @@ def count_as_used(
 
 @receiver(authenticator_removed)
 def end_other_sessions(request: HttpRequest, user: Person, **_: Any) -> None:
-    _end_sessions(user)
-    update_session_auth_hash(request, user)
+    sessions.begin_round(user)
+    sessions.keep(request, user)
 
 
 @receiver(post_save, sender=Authenticator)
@@ -141,11 +140,6 @@ def record_recovery_code(user: Person, authenticator: Authenticator, **_: Any) -
     if authenticator.type == Method.RECOVERY_CODE:
         left = recovery_codes_left(user)
         trail.append(_actor(user), Action.PERSON_RECOVERY_CODE_USED, user, left=left)
-
-
-def _end_sessions(person: Person) -> None:
-    Person.objects.filter(pk=person.pk).update(session_round=F("session_round") + 1)
-    person.refresh_from_db(fields=["session_round"])
 
 
 def _actor(signing_in: Person | None = None) -> Actor:

@@ -12,12 +12,13 @@ from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, update_session_auth_hash
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import F
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
@@ -106,7 +107,22 @@ def of(person: Person) -> list[OpenSession]:
 
 def end_all(person: Person, actor: Actor) -> int:
     """Sign the person out everywhere, and return how many sessions that ended."""
-    return _end(of(person), person, actor)
+    with transaction.atomic():
+        count = _end(of(person), person, actor)
+        begin_round(person)  # also those whose key no row holds
+    return count
+
+
+def begin_round(person: Person) -> None:
+    """Make what every session of the person holds wrong, so that none of them is valid."""
+    Person.objects.filter(pk=person.pk).update(session_round=F("session_round") + 1)
+    person.refresh_from_db(fields=["session_round"])
+
+
+def keep(request: HttpRequest, person: Person) -> None:
+    """Take this session along into a new round, in which it has another key."""
+    update_session_auth_hash(request, person)
+    UserSession.objects.create_from_request(request)
 
 
 def end_others(request: HttpRequest, only: str = "") -> int:

@@ -6,19 +6,24 @@ from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.signals import password_changed
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 
 from importers.access import methods, throttle
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor, nobody
 from importers.models import Person, people
+
+BEGUN_WITH = "sign_in_begun_with"
 
 
 class PersonBackend(AuthenticationBackend):  # type: ignore[misc]  # the library has no types
@@ -42,7 +47,16 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             raise PermissionDenied
         if not user.is_current:
             return self.respond_user_inactive(request, user)
+        request.session[BEGUN_WITH] = user.get_session_auth_hash()
         return super().pre_login(request, user, **options)
+
+    def login(self, request: HttpRequest, user: Person) -> None:
+        """Complete a sign-in, unless the account was closed or secured since its first step."""
+        begun_with = request.session.pop(BEGUN_WITH, "")
+        is_same = constant_time_compare(begun_with, user.get_session_auth_hash())
+        if not (is_same and user.is_current):
+            raise ImmediateHttpResponse(redirect("account_login"))
+        super().login(request, user)
 
     def get_reauthentication_methods(self, user: Person) -> list[dict[str, Any]]:
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)

@@ -1,5 +1,6 @@
 """The second factor at the sign-in: used, refused, required of some roles, and recorded."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from importers.access import second_factor
+from importers.access import people, second_factor, sessions
 from importers.access.roles import assign
+from importers.audit.actors import OPERATOR, Actor
 from importers.models import Attestation, AuditEvent, Person, Role
 from importers.models.people import Method
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, make_person
 from tests.support.second_factor import (
     code,
     enter,
@@ -47,7 +49,37 @@ def proven(client: Client, officer: Person) -> Client:
     return client
 
 
+def set_another_password(officer: Person) -> None:
+    officer.set_password("another long password")
+    officer.save()
+
+
+def deactivate_and_reactivate(officer: Person) -> None:
+    admin = Actor.of_user(make_person("admin"), address="", sign_in_method="")
+    people.deactivate(officer, admin)
+    people.reactivate(officer, admin)
+
+
+def deactivate(officer: Person) -> None:
+    Person.objects.filter(pk=officer.pk).update(is_active=False)
+
+
 class TestSignIn:
+    @pytest.mark.parametrize(
+        "meanwhile", [set_another_password, deactivate, deactivate_and_reactivate]
+    )
+    def test_code_does_not_complete_a_sign_in_from_before(
+        self, meanwhile: Callable[[Person], None], client: Client, officer: Person
+    ) -> None:
+        give_app(officer)
+        enter(client)
+        meanwhile(officer)
+        enter_code(client, code())
+        assert not is_signed_in(client)
+        Person.objects.update(is_active=True)
+        assert not is_signed_in(client)
+        assert "person.signed_in" not in actions()
+
     def test_password_alone_does_not_sign_in(self, client: Client, officer: Person) -> None:
         give_app(officer)
         assert enter(client).url == "/account/login/code/"
@@ -83,6 +115,14 @@ class TestSignIn:
         assert not is_signed_in(client)
         assert actions()[1:] == 5 * ["person.refused"] + ["person.throttled"]
         assert breaks() == []
+
+    def test_session_that_removed_a_factor_can_still_be_ended(
+        self, proven: Client, officer: Person
+    ) -> None:
+        proven.post(f"{SET_UP}app/remove/")
+        officer.refresh_from_db()
+        assert sessions.end_all(officer, OPERATOR) == 1
+        assert proven.get("/").status_code == 302
 
     @pytest.mark.parametrize("answer", ['{"id": 1}', "[1]"])
     def test_passkey_that_is_none_is_refused_and_recorded(
@@ -241,11 +281,12 @@ class TestChanges:
 
     def test_administrator_resets_what_a_person_lost(self, proven: Client, officer: Person) -> None:
         give_recovery_codes(officer)
-        second_factor.reset(officer)
+        second_factor.reset(officer, OPERATOR)
         assert not Authenticator.objects.exists()
         assert proven.get("/").status_code == 302
-        event = AuditEvent.objects.latest("pk")
-        assert (event.action, event.actor_name) == ("person.factor_removed", "operator")
+        ended = AuditEvent.objects.latest("pk")
+        assert (ended.action, ended.actor_name) == ("person.sessions_ended", "operator")
+        assert actions()[-2] == "person.factor_removed"
 
     @pytest.mark.parametrize("page", ["app/remove/", "passkeys/add/", "codes/"])
     def test_password_alone_changes_none_that_exists(
