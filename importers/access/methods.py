@@ -23,8 +23,16 @@ def has_second_factor(request: HttpRequest) -> bool:
 
 
 def latest(request: HttpRequest) -> float:
-    """Return when the person last did it, in seconds since 1970, or 0."""
-    return max((record["at"] for record in _records(request)), default=0.0)
+    """Return when the person last did it, in seconds since 1970, or 0.
+
+    A provider may have signed them in without asking, so only a confirmation there counts.
+    """
+    asked = (
+        record["at"]
+        for record in _records(request)
+        if _method(record) != Method.SINGLE_SIGN_ON or record.get("reauthenticated")
+    )
+    return max(asked, default=0.0)
 
 
 def _records(request: HttpRequest) -> list[dict[str, Any]]:

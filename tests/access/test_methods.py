@@ -1,5 +1,6 @@
 """How a person signed in, in words."""
 
+import time
 from typing import Any
 
 import pytest
@@ -36,6 +37,14 @@ def test_methods_are_named_once(records: list[dict[str, Any]], words: str, reque
     for record in records:
         record_authentication(request_of, request_of.user, **record)
     assert methods.in_words(request_of) == words
+
+
+def test_sign_in_at_a_provider_proves_nothing_now(request_of: Any) -> None:
+    """Its session there may be hours old; only a confirmation asked for the password again."""
+    record_authentication(request_of, request_of.user, "socialaccount")
+    assert methods.latest(request_of) == 0
+    record_authentication(request_of, request_of.user, "socialaccount", reauthenticated=True)
+    assert time.time() - methods.latest(request_of) < 60
 
 
 def test_attestation_has_room_for_all_of_them(request_of: Any) -> None:
