@@ -95,6 +95,7 @@ def access_of(person: Person) -> Access:
 
 def invite(username: str, access: Access, actor: Actor, **details: str) -> Person:
     """Make an account without a password. `details` are names and email. Raises UsernameTaken."""
+    username = Person.normalize_username(username)  # as it will be stored
     with _accounts_locked():
         taken = Person.objects.filter(username__iexact=username).exists()
         if taken or username.lower() in RESERVED_NAMES:
@@ -162,7 +163,7 @@ def reset_second_factor(person: Person, actor: Actor) -> None:
     """Remove what a person has lost, and end their sessions. Raises OwnAccount."""
     _refuse_own(person, actor, "Another administrator resets your second factor.")
     with transaction.atomic():
-        second_factor.reset(person)
+        second_factor.reset(person, actor)
 
 
 @contextmanager

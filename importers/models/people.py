@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractUser, Group, Permission
 from django.db import models
 from django.db.models import OuterRef, Q, QuerySet, StringAgg, Subquery, TextField, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower
 
 from importers.models.levels import Level
 
@@ -96,6 +96,7 @@ class Person(AbstractUser):
 
     class Meta:
         ordering = ["username"]
+        constraints = [models.UniqueConstraint(Lower("username"), name="username_once")]
         permissions = [(right.value, right.label) for right in Right]
 
     @cached_property

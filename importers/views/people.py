@@ -106,7 +106,7 @@ def reactivate(request: HttpRequest, person_id: int) -> HttpResponse:
 @require_POST
 def reset_second_factor(request: HttpRequest, person_id: int) -> HttpResponse:
     person = lookups.account(person_id)
-    sentence = f"The second factor of {display_name(person)} was removed."
+    sentence = f"The second factor of {display_name(person)} was removed. All sessions ended."
     return _act(request, person, lambda by: people.reset_second_factor(person, by), sentence)
 
 

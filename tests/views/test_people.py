@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.test import Client
@@ -14,7 +15,7 @@ from pytest_django import Settings
 
 from importers.access.roles import assign
 from importers.models import AuditEvent, Import, Person, Role
-from importers.models.people import Right
+from importers.models.people import ADDITIONAL_RIGHTS, Right
 from tests.support.makers import MakeImports
 from tests.support.pages import states, values_of, words_of
 from tests.support.people import PASSWORD, make_person
@@ -141,6 +142,8 @@ class TestInvitation:
             ({"first_name": " "}, "Enter the first name."),
             ({"last_name": ""}, "Enter the last name."),
             ({"username": "ADA"}, "This username is taken."),
+            ({"username": "Ａda"}, "This username is taken."),  # stored as "Ada"
+            ({"username": "ｗorker"}, "This username is taken."),
             ({"username": "a b"}, "Enter a valid username."),
             ({"roles": []}, "Select at least one role or additional right."),
             ({"ends_on": "2020-01-01"}, "This day is in the past."),
@@ -293,6 +296,13 @@ class TestOwnAccount:
         answer = post(administrator, "person_access", ada, **fields)
         assert "Another administrator changes your roles, rights and last day." in words_of(answer)
         assert Right.SEE_FACES not in Person.objects.get(pk=ada.pk).rights
+
+    @pytest.mark.parametrize("right", ADDITIONAL_RIGHTS)
+    def test_single_right_leads_to_a_page(self, right: Right, officer: Person) -> None:
+        officer.groups.clear()
+        officer.user_permissions.set(Permission.objects.filter(codename=right))
+        page = signed_in_as("officer").get("/", follow=True)
+        assert page.status_code == 200
 
     @pytest.mark.parametrize(
         "name",
