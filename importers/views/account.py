@@ -11,6 +11,7 @@ from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as app
 from allauth.mfa.webauthn import views as passkeys
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -18,7 +19,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from importers.access import lookups, recent, roles, second_factor
+from importers.access import lookups, recent, roles, second_factor, sign_in
 from importers.access.recent import needs_recent
 from importers.access.second_factor import sets_up
 from importers.models.people import Method
@@ -33,6 +34,7 @@ def index(request: HttpRequest) -> HttpResponse:
     person = lookups.actor(request).person
     context = {
         "roles": roles.of(person),
+        "rights": [right.label for right in person.additional_rights],
         "has_password": person.has_usable_password(),
         "factors": second_factor.held_by(person),
         "events": acts.of_account(person),
@@ -98,6 +100,12 @@ def change_password(request: HttpRequest) -> HttpResponseBase:
     """Without a password there is nothing to change: an administrator makes a link to set one."""
     if not lookups.actor(request).person.has_usable_password():
         return redirect("account")
+    if request.method == "POST":
+        try:  # a wrong one counts and is recorded, as everywhere
+            sign_in.is_password(request, request.POST.get("oldpassword", ""))
+        except ValidationError as too_many:
+            messages.error(request, " ".join(too_many.messages))
+            return redirect("account_change_password")
     view = account.PasswordChangeView.as_view(success_url=reverse_lazy("account"))
     response: HttpResponseBase = view(request)
     return response

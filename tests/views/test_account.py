@@ -11,8 +11,9 @@ from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.models import Person, Role
 from tests.support.pages import words_of
-from tests.support.people import make_person
+from tests.support.people import PASSWORD, make_person
 from tests.support.second_factor import enter, give_app, give_passkey
+from tests.support.trail import actions
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +67,12 @@ class TestEvents:
         for _ in range(25):
             trail.append(actor, Action.PERSON_PASSWORD_CHANGED, officer)
         assert len(self.events(signed_in)) == 20
+
+
+def test_wrong_old_password_counts_and_is_recorded(signed_in: Client, officer: Person) -> None:
+    new = {"password1": "quiet orange lantern 42", "password2": "quiet orange lantern 42"}
+    for _ in range(6):
+        signed_in.post("/account/password/", {"oldpassword": "a guess of somebody"} | new)
+    assert actions()[-6:] == ["person.refused"] * 5 + ["person.throttled"]
+    signed_in.post("/account/password/", {"oldpassword": PASSWORD} | new)
+    assert Person.objects.get(pk=officer.pk).check_password(PASSWORD)
