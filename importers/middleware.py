@@ -163,7 +163,7 @@ class RightsRequired(MiddlewareMixin):
             lookups.actor(request),
             Action.PERSON_DENIED,
             page=match.view_name if match else "",
-            object={name: str(value) for name, value in view_kwargs.items()},
+            object={name: str(value).replace("\x00", "") for name, value in view_kwargs.items()},
             lacks=sorted(lacking),
         )
         if view_kwargs and Right.SEE_IMPORTS in lacking:  # they may not know that it exists

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from importers.access import lookups
+from importers.access import lookups, rights
 from importers.access.rights import needs
 from importers.imaging.inspection import MAX_BYTES
 from importers.imaging.processes import Busy
@@ -51,7 +51,9 @@ LONGEST_SIZE = 15  # digits
 @require_safe
 def signed_in(request: HttpRequest) -> HttpResponse:
     """Answer a proxy that asks before it receives an upload."""
-    return HttpResponse(status=204 if lookups.is_signed_in(request) else 401)
+    if not lookups.is_signed_in(request):
+        return HttpResponse(status=401)
+    return HttpResponse(status=204 if rights.may(request, Right.MAKE_IMPORTS) else 403)
 
 
 @needs(Right.SEE_IMPORTS, Right.MAKE_IMPORTS)

@@ -86,7 +86,7 @@ audit                            403     403      yes     yes           403     
 audit_csv                        403     403      yes     403           403      mfa    in
 audit_faces                      403     403      yes     yes           403      mfa    in
 audit_faces_csv                  403     403      yes     403           403      mfa    in
-signed_in                        yes     yes      yes     yes           yes      yes    in
+signed_in                        yes     403      403     403           403      yes    in
 alive                            yes     yes      yes     yes           yes      yes    yes
 ready                            yes     yes      yes     yes           yes      yes    yes
 account                          yes     yes      yes     yes           yes      mfa    in
