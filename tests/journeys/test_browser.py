@@ -169,8 +169,7 @@ def test_discarding_a_draft_asks_first(
     assert draft.state == Import.State.CANCELED
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_every_page_is_accessible_and_fits_the_window(
     width: int,
     scheme: str,
