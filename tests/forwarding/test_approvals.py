@@ -60,6 +60,11 @@ def first_of(draft: Import) -> QuerySet[Image]:
     return draft.files.filter(original_name="face-0.jpg")
 
 
+def upload_and_dismiss(draft: Import, by: Actor) -> None:
+    entries.keep_file(draft, [], make_approver("uploader", Role.OFFICER))
+    entries.dismiss_file(draft, by)
+
+
 class TestAwaiting:
     def test_nothing_is_there_to_send(self, waiting: Import, persona: LocalPersona) -> None:
         forward()
@@ -76,9 +81,9 @@ class TestAwaiting:
             lambda draft, by: aside.restore(draft, draft.files.all(), by),
             lambda draft, by: aside.include(draft, draft.files.all(), "So.", by),
             lambda draft, by: entries.describe(draft, draft.files.all(), Entry("S"), by),
-            lambda draft, by: entries.keep_file(draft, []),
+            lambda draft, by: entries.keep_file(draft, [], by),
             lambda draft, by: drafts.change_list(draft, draft.face_list, by),
-            lambda draft, by: drafts.save_answers(draft, {}),
+            lambda draft, by: drafts.save_answers(draft, {}, by),
             lambda draft, by: drafts.discard(draft, by),
             submit,
         ],
@@ -127,8 +132,14 @@ class TestApproval:
             lambda draft, by: aside.remove(draft, first_of(draft), by),
             lambda draft, by: entries.describe(draft, draft.files.all(), Entry(note="A."), by),
             lambda draft, by: drafts.change_list(draft, draft.face_list, by),
+            lambda draft, by: drafts.save_answers(draft, {"purpose": ["To find."]}, by),
+            lambda draft, by: entries.keep_file(draft, [], by),
+            upload_and_dismiss,
         ],
-        ids=["created", "uploaded", "removed", "described", "chose the list"],
+        ids=[
+            *("created", "uploaded", "removed", "described", "chose the list", "answered"),
+            *("uploaded entries", "dismissed entries"),
+        ],
     )
     def test_whoever_took_part_decides_nothing(
         self, take_part: Act, make_draft: MakeDraft, known_list: FaceList, actor: Actor
@@ -201,7 +212,7 @@ class TestBackToDraft:
         self, make_draft: MakeDraft, known_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(guard(known_list))
-        drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]})
+        drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]}, actor)
         aside.remove(draft, first_of(draft), actor)
         submission.withdraw(submit(draft, actor), actor)
         draft.refresh_from_db()
