@@ -1,7 +1,8 @@
 """Approval: a second person decides about exactly what was signed, before anything is sent.
 
-The maker is never the checker: whoever created, changed or signed an import decides nothing about
-it. An approval holds for as long as the person who gave it may approve.
+The maker is never the checker: whoever created, changed or signed an import, or one that it
+copies, decides nothing about it. An approval holds for as long as the person who gave it may
+approve.
 """
 
 from collections.abc import Iterator

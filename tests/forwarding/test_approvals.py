@@ -17,7 +17,7 @@ from importers.forwarding import control, submission
 from importers.forwarding.claims import Leases
 from importers.forwarding.sending import send_next
 from importers.forwarding.submission import NotAwaited, ShownAnother
-from importers.intake import aside, drafts, entries, files
+from importers.intake import aside, copies, drafts, entries, files
 from importers.lists import policy
 from importers.local_persona import LocalPersona
 from importers.models import (
@@ -63,6 +63,11 @@ def first_of(draft: Import) -> QuerySet[Image]:
 def upload_and_dismiss(draft: Import, by: Actor) -> None:
     entries.keep_file(draft, [], make_approver("uploader", Role.OFFICER))
     entries.dismiss_file(draft, by)
+
+
+def copy(sent: Import, by: Actor) -> Import:
+    sent.batches.update(state=OfBatch.CANCELED)
+    return submit(copies.copy_lost(sent, by), by, typed_name=by.person.get_full_name())
 
 
 class TestAwaiting:
@@ -152,6 +157,24 @@ class TestApproval:
                 decide(waiting, both)
         assert not Approval.objects.exists()
         assert Import.objects.get(pk=waiting.pk).awaits_approval
+
+    @pytest.mark.on_both_databases
+    def test_makers_decide_nothing_about_copies_of_copies(
+        self, make_draft: MakeDraft, known_list: FaceList, actor: Actor, approver: Actor
+    ) -> None:
+        draft, both = make_draft(known_list, 1), make_approver("both", Role.OFFICER)
+        drafts.save_answers(draft, {"purpose": ["To find."]}, both)
+        first = copy(submit(draft, actor), make_approver("second", Role.OFFICER))
+        guard(known_list)
+        again = copy(first, make_approver("third", Role.OFFICER))
+        assert again.awaits_approval
+        asked = Import.objects.all()
+        for username in ("officer", "both", "second", "third"):
+            person = Person.objects.get(username=username)
+            assert not approval.may_decide(in_force(again), person), username
+            assert again not in approval.wanted_of(asked, person), username
+        assert [*approval.wanted_of(asked, approver.person)] == [again]
+        assert approve(again, approver).state == State.FORWARDING
 
     def test_signer_decides_nothing(self, waiting: Import, actor: Actor) -> None:
         """Whoever created the draft could hand it over before it is signed."""
