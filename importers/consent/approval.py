@@ -1,17 +1,17 @@
 """Approval: a second person decides about exactly what was signed, before anything is sent.
 
-The maker is never the checker: whoever created, changed or signed an import decides nothing about
-it. An approval holds for as long as the person who gave it may approve.
+The maker is never the checker: whoever created, changed or signed an import, or one that it
+copies, decides nothing about it. An approval holds for as long as the person who gave it may
+approve.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Cast
 
-from importers.audit import trail
+from importers.audit import makers, trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.consent import seal
@@ -20,13 +20,6 @@ from importers.models.people import who_may
 
 Decision = Approval.Decision
 ACTIONS = {Decision.APPROVED: Action.IMPORT_APPROVED, Decision.REFUSED: Action.IMPORT_REFUSED}
-# By any of these, a person takes part in making an import.
-MAKING = (
-    *(Action.IMPORT_DRAFTED, Action.IMPORT_LIST_CHANGED, Action.IMPORT_COPIED),
-    *(Action.IMAGES_RECEIVED, Action.IMAGES_REMOVED, Action.IMAGES_RESTORED),
-    *(Action.IMAGES_INCLUDED, Action.ENTRIES_CHANGED, Action.REJECTED_CLEARED),
-    Action.IMPORT_ATTESTED,
-)
 FIELDS = (
     *("attestation_id", "decision", "reason", "decided_by_id", "decided_by_username"),
     *("decided_at", "decided_from", "sign_in_method", "seal"),
@@ -54,7 +47,7 @@ def wanted_of(imports: QuerySet[Import], person: Person) -> QuerySet[Import]:
     """Return those that wait for a decision which this person may make."""
     failed = Batch.objects.filter(face_import=OuterRef("pk")).not_approved()
     again = Q(state__in=(Import.State.FORWARDING, Import.State.NEEDS_ATTENTION)) & Q(Exists(failed))
-    made = _making(Cast(OuterRef("pk"), CharField())).filter(actor=person)
+    made = makers.acts_of(person, Cast(OuterRef("pk"), CharField()))
     wanted = imports.filter(Q(state=Import.State.AWAITING_APPROVAL) | again)
     return wanted.exclude(created_by=person).exclude(Exists(made))
 
@@ -62,7 +55,7 @@ def wanted_of(imports: QuerySet[Import], person: Person) -> QuerySet[Import]:
 def may_decide(signed: Attestation, person: Person) -> bool:
     """Return False to whoever took part in making the import."""
     named = (signed.face_import.created_by_id, signed.signed_by_id)
-    made = _making(str(signed.face_import_id)).filter(actor=person)
+    made = makers.acts_of(person, str(signed.face_import_id))
     return person.pk not in named and not made.exists()
 
 
@@ -161,10 +154,6 @@ def find_breaks() -> Iterator[str]:
 def _void(signed: Attestation, actor: Actor, reason: str = "") -> None:
     in_force = Attestation.objects.filter(pk=signed.pk, voided_at=None)
     in_force.update(voided_at=datetime.now(UTC), voided_by=actor.person, void_reason=reason)
-
-
-def _making(import_id: Any) -> QuerySet[AuditEvent]:
-    return AuditEvent.objects.filter(object_type="import", object_id=import_id, action__in=MAKING)
 
 
 def _on_record(given: Approval) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Copying images that did not reach their list into a new draft."""
 
-from importers.audit import trail
+from django.db import transaction
+
+from importers.audit import makers, trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
 from importers.intake import drafts, files
@@ -27,19 +29,28 @@ def copy_lost(face_import: Import, actor: Actor) -> Import:
     images = list(lost.order_by("pk"))
     if not images:
         raise NothingToCopy
-    draft = drafts.open_draft(face_import.face_list, actor)
+    draft = _open_copy(face_import, len(images), actor)
     try:
         for group in files.in_groups(images, lambda image: image.byte_size):
             copies = [_copied(image, draft) for image in group]
             keeping.put(copies)
             with drafts.locked(draft):
                 Image.objects.bulk_create(copy.image for copy in copies)
-        with drafts.locked(draft):
-            details = {"copied_from": face_import.pk, "images": len(images)}
-            trail.append(actor, Action.IMPORT_COPIED, draft, **details)
     except BaseException:  # the end of the web process too: a part would look like the whole
         drafts.discard(draft, actor)
         raise
+    return draft
+
+
+def _open_copy(face_import: Import, count: int, actor: Actor) -> Import:
+    """Open the draft. Its record is written first, so that no copy lacks the makers of its source.
+
+    Whoever made the source made a part of the copy, too.
+    """
+    with transaction.atomic():
+        draft = drafts.open_draft(face_import.face_list, actor)
+        details = {"copied_from": face_import.pk, "makers": makers.makers_of(face_import)}
+        trail.append(actor, Action.IMPORT_COPIED, draft, images=count, **details)
     return draft
 
 

@@ -34,10 +34,13 @@ def change_list(draft: Import, face_list: FaceList, actor: Actor) -> None:
         trail.append(actor, Action.IMPORT_LIST_CHANGED, draft, list=face_list.persona_id)
 
 
-def save_answers(draft: Import, answers: dict[str, list[str]]) -> None:
+def save_answers(draft: Import, answers: dict[str, list[str]], actor: Actor) -> None:
     """Keep answers as they were typed, complete or not. Raises NotADraft."""
     with locked(draft):
-        Import.objects.filter(pk=draft.pk).update(draft_answers=answers)
+        row = Import.objects.filter(pk=draft.pk)
+        if row.values_list("draft_answers", flat=True).get() != answers:
+            row.update(draft_answers=answers)
+            trail.append_once(actor, Action.ANSWERS_CHANGED, draft)
     draft.draft_answers = answers
 
 

@@ -48,16 +48,19 @@ def describe(draft: Import, images: QuerySet[Image], entry: Entry, actor: Actor)
     return count
 
 
-def keep_file(draft: Import, rows: list[dict[str, Any]]) -> None:
+def keep_file(draft: Import, rows: list[dict[str, Any]], actor: Actor) -> None:
     """Keep the rows of a file until they are applied or dismissed. Raises NotADraft."""
     with drafts.locked(draft):
         EntryFile.objects.update_or_create(face_import=draft, defaults={"rows": rows})
+        trail.append(actor, Action.ENTRIES_UPLOADED, draft, rows=len(rows))
 
 
-def dismiss_file(draft: Import) -> None:
+def dismiss_file(draft: Import, actor: Actor) -> None:
     """Raises NotADraft."""
     with drafts.locked(draft):
-        EntryFile.objects.filter(face_import=draft).delete()
+        dismissed, _ = EntryFile.objects.filter(face_import=draft).delete()
+        if dismissed:
+            trail.append(actor, Action.ENTRIES_DISMISSED, draft)
 
 
 def matching(draft: Import) -> Matching | None:

@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[Action, str]] = {
     "Imports": {
         Action.IMPORT_DRAFTED: "Created the draft",
         Action.IMPORT_LIST_CHANGED: "Changed the list",
+        Action.ANSWERS_CHANGED: "Changed the answers",
         Action.IMPORT_HANDED_OVER: "Handed the draft over",
         Action.IMPORT_COPIED: "Copied images from another import",
         Action.IMPORT_DISCARDED: "Discarded the draft",
@@ -63,6 +64,8 @@ GROUPS: dict[str, dict[Action, str]] = {
         Action.IMAGES_RESTORED: "Restored images",
         Action.IMAGES_INCLUDED: "Included images that the list had",
         Action.ENTRIES_CHANGED: "Changed entries",
+        Action.ENTRIES_UPLOADED: "Uploaded entries",
+        Action.ENTRIES_DISMISSED: "Dismissed uploaded entries",
         Action.REJECTED_CLEARED: "Cleared rejected files",
         Action.GALLERY_VIEWED: "Viewed images",
         Action.FACE_VIEWED: "Viewed one image",

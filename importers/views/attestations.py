@@ -39,7 +39,7 @@ CHANGED = {
 @changes_draft
 def save(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Keep the answers of a draft as they are typed."""
-    drafts.save_answers(draft, draft_forms.as_typed(request.POST))
+    drafts.save_answers(draft, draft_forms.as_typed(request.POST), lookups.actor(request))
     if "review" in request.POST:
         drafts.reassess(draft)
         return redirect("import_attest", draft.pk)
@@ -52,7 +52,7 @@ def save(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 def reuse(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Take over the answers of the person's last attestation."""
     if last := lookups.last_attestation(request):
-        drafts.save_answers(draft, draft_forms.reused(last))
+        drafts.save_answers(draft, draft_forms.reused(last), lookups.actor(request))
     return redirect(f"{reverse('import', args=[draft.pk])}#answers-head")
 
 

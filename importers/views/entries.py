@@ -37,7 +37,7 @@ def upload(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     try:
         if not given:
             raise ValidationError(NO_FILE if all_arrived(request) else NOT_ARRIVED)
-        entries.keep_file(draft, entry_file.parse(given.read()))
+        entries.keep_file(draft, entry_file.parse(given.read()), lookups.actor(request))
     except ValidationError as wrong:
         return _answer(request, draft, wrong.messages)
     return _answer(request, draft)
@@ -55,7 +55,7 @@ def apply(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 @require_POST
 @changes_draft
 def dismiss(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
-    entries.dismiss_file(draft)
+    entries.dismiss_file(draft, lookups.actor(request))
     return _answer(request, draft)
 
 

@@ -17,7 +17,7 @@ from importers.forwarding import control, submission
 from importers.forwarding.claims import Leases
 from importers.forwarding.sending import send_next
 from importers.forwarding.submission import NotAwaited, ShownAnother
-from importers.intake import aside, drafts, entries, files
+from importers.intake import aside, copies, drafts, entries, files
 from importers.lists import policy
 from importers.local_persona import LocalPersona
 from importers.models import (
@@ -60,6 +60,16 @@ def first_of(draft: Import) -> QuerySet[Image]:
     return draft.files.filter(original_name="face-0.jpg")
 
 
+def upload_and_dismiss(draft: Import, by: Actor) -> None:
+    entries.keep_file(draft, [], make_approver("uploader", Role.OFFICER))
+    entries.dismiss_file(draft, by)
+
+
+def copy(sent: Import, by: Actor) -> Import:
+    sent.batches.update(state=OfBatch.CANCELED)
+    return submit(copies.copy_lost(sent, by), by, typed_name=by.person.get_full_name())
+
+
 class TestAwaiting:
     def test_nothing_is_there_to_send(self, waiting: Import, persona: LocalPersona) -> None:
         forward()
@@ -76,9 +86,9 @@ class TestAwaiting:
             lambda draft, by: aside.restore(draft, draft.files.all(), by),
             lambda draft, by: aside.include(draft, draft.files.all(), "So.", by),
             lambda draft, by: entries.describe(draft, draft.files.all(), Entry("S"), by),
-            lambda draft, by: entries.keep_file(draft, []),
+            lambda draft, by: entries.keep_file(draft, [], by),
             lambda draft, by: drafts.change_list(draft, draft.face_list, by),
-            lambda draft, by: drafts.save_answers(draft, {}),
+            lambda draft, by: drafts.save_answers(draft, {}, by),
             lambda draft, by: drafts.discard(draft, by),
             submit,
         ],
@@ -127,8 +137,14 @@ class TestApproval:
             lambda draft, by: aside.remove(draft, first_of(draft), by),
             lambda draft, by: entries.describe(draft, draft.files.all(), Entry(note="A."), by),
             lambda draft, by: drafts.change_list(draft, draft.face_list, by),
+            lambda draft, by: drafts.save_answers(draft, {"purpose": ["To find."]}, by),
+            lambda draft, by: entries.keep_file(draft, [], by),
+            upload_and_dismiss,
         ],
-        ids=["created", "uploaded", "removed", "described", "chose the list"],
+        ids=[
+            *("created", "uploaded", "removed", "described", "chose the list", "answered"),
+            *("uploaded entries", "dismissed entries"),
+        ],
     )
     def test_whoever_took_part_decides_nothing(
         self, take_part: Act, make_draft: MakeDraft, known_list: FaceList, actor: Actor
@@ -141,6 +157,24 @@ class TestApproval:
                 decide(waiting, both)
         assert not Approval.objects.exists()
         assert Import.objects.get(pk=waiting.pk).awaits_approval
+
+    @pytest.mark.on_both_databases
+    def test_makers_decide_nothing_about_copies_of_copies(
+        self, make_draft: MakeDraft, known_list: FaceList, actor: Actor, approver: Actor
+    ) -> None:
+        draft, both = make_draft(known_list, 1), make_approver("both", Role.OFFICER)
+        drafts.save_answers(draft, {"purpose": ["To find."]}, both)
+        first = copy(submit(draft, actor), make_approver("second", Role.OFFICER))
+        guard(known_list)
+        again = copy(first, make_approver("third", Role.OFFICER))
+        assert again.awaits_approval
+        asked = Import.objects.all()
+        for username in ("officer", "both", "second", "third"):
+            person = Person.objects.get(username=username)
+            assert not approval.may_decide(in_force(again), person), username
+            assert again not in approval.wanted_of(asked, person), username
+        assert [*approval.wanted_of(asked, approver.person)] == [again]
+        assert approve(again, approver).state == State.FORWARDING
 
     def test_signer_decides_nothing(self, waiting: Import, actor: Actor) -> None:
         """Whoever created the draft could hand it over before it is signed."""
@@ -201,7 +235,7 @@ class TestBackToDraft:
         self, make_draft: MakeDraft, known_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(guard(known_list))
-        drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]})
+        drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]}, actor)
         aside.remove(draft, first_of(draft), actor)
         submission.withdraw(submit(draft, actor), actor)
         draft.refresh_from_db()

@@ -109,7 +109,7 @@ class TestSubmit:
         self, make_draft: Make, face_list: FaceList, actor: Actor
     ) -> None:
         draft = make_draft(face_list)
-        drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]})
+        drafts.save_answers(draft, {"purpose": ["To recognise fraudsters."]}, actor)
         assert submit(draft, actor).draft_answers == {}
 
     def test_second_submit_is_refused(

@@ -44,7 +44,8 @@ def test_lost_images_are_copied_with_bytes_and_entries(ended: Import, actor: Act
     assert draft.image_count == 2
     event = AuditEvent.objects.get(action="import.copied")
     assert event.object_id == str(draft.pk)
-    assert event.details == {"copied_from": ended.pk, "images": 2}
+    makers = {str(actor.person.pk): "officer"}
+    assert event.details == {"copied_from": ended.pk, "makers": makers, "images": 2}
 
 
 def test_copied_draft_can_be_signed(ended: Import, actor: Actor) -> None:

@@ -58,12 +58,14 @@ def test_empty_entry_changes_and_records_nothing(draft: Import, actor: Actor) ->
 
 
 class TestFile:
-    def test_nothing_is_applied_before_a_person_does(self, draft: Import) -> None:
-        entries.keep_file(draft, rows(face_0=FRAUD))
+    def test_nothing_is_applied_before_a_person_does(self, draft: Import, actor: Actor) -> None:
+        entries.keep_file(draft, rows(face_0=FRAUD), actor)
         assert entry_of(draft, "face-0.jpg") == Entry()
 
-    def test_matching_lists_rows_and_images_without_a_partner(self, draft: Import) -> None:
-        entries.keep_file(draft, rows(face_0=FRAUD, nobody=FRAUD))
+    def test_matching_lists_rows_and_images_without_a_partner(
+        self, draft: Import, actor: Actor
+    ) -> None:
+        entries.keep_file(draft, rows(face_0=FRAUD, nobody=FRAUD), actor)
         found = entries.matching(draft)
         assert found
         assert found.entries == {draft.files.get(original_name="face-0.jpg").pk: FRAUD}
@@ -73,7 +75,7 @@ class TestFile:
     def test_image_that_arrives_after_the_file_is_matched(
         self, draft: Import, actor: Actor
     ) -> None:
-        entries.keep_file(draft, rows(late=FRAUD))
+        entries.keep_file(draft, rows(late=FRAUD), actor)
         receive_one(draft, incoming("folder/late.jpg", draw(9)), actor)
         found = entries.matching(draft)
         assert found
@@ -82,32 +84,36 @@ class TestFile:
     def test_name_that_two_folders_have_is_not_guessed(self, draft: Import, actor: Actor) -> None:
         for seed, folder in ((7, "a"), (8, "b")):
             receive_one(draft, incoming(f"{folder}/same.jpg", draw(seed)), actor)
-        entries.keep_file(draft, rows(same=FRAUD))
+        entries.keep_file(draft, rows(same=FRAUD), actor)
         found = entries.matching(draft)
         assert found
         assert (found.entries, len(found.unused)) == ({}, 1)
 
     def test_file_is_applied_once(self, draft: Import, actor: Actor) -> None:
-        entries.keep_file(draft, rows(face_0=FRAUD, nobody=FRAUD))
+        entries.keep_file(draft, rows(face_0=FRAUD, nobody=FRAUD), actor)
         assert entries.apply_file(draft, actor) == 1
         assert entry_of(draft, "face-0.jpg") == FRAUD
         assert entries.matching(draft) is None
         assert entries.apply_file(draft, actor) == 0
         assert AuditEvent.objects.get(action="entries.changed").details["images"] == 1
 
-    def test_second_file_replaces_the_first(self, draft: Import) -> None:
-        entries.keep_file(draft, rows(face_0=FRAUD))
-        entries.keep_file(draft, rows(face_1=FRAUD))
+    def test_second_file_replaces_the_first(self, draft: Import, actor: Actor) -> None:
+        entries.keep_file(draft, rows(face_0=FRAUD), actor)
+        entries.keep_file(draft, rows(face_1=FRAUD), actor)
         assert [row["file"] for row in EntryFile.objects.get().rows] == ["face-1.jpg"]
 
-    def test_dismissed_file_is_forgotten(self, draft: Import) -> None:
-        entries.keep_file(draft, rows(face_0=FRAUD))
-        entries.dismiss_file(draft)
+    def test_dismissed_file_is_forgotten(self, draft: Import, actor: Actor) -> None:
+        entries.keep_file(draft, rows(face_0=FRAUD), actor)
+        entries.dismiss_file(draft, actor)
+        entries.dismiss_file(draft, actor)
         assert not EntryFile.objects.exists()
+        uploaded, dismissed = AuditEvent.objects.order_by("-pk")[:2][::-1]
+        assert (uploaded.action, uploaded.details) == ("entries.uploaded", {"rows": 1})
+        assert (dismissed.action, dismissed.details) == ("entries.dismissed", {})
 
     def test_rejected_file_is_no_partner(self, draft: Import, actor: Actor) -> None:
         receive_one(draft, incoming("bad.jpg", b"no picture"), actor)
-        entries.keep_file(draft, rows(bad=FRAUD))
+        entries.keep_file(draft, rows(bad=FRAUD), actor)
         found = entries.matching(draft)
         assert found
         assert (found.entries, len(found.unused)) == ({}, 1)
@@ -118,7 +124,7 @@ def test_entries_of_a_sealed_import_stay(draft: Import, actor: Actor) -> None:
     with pytest.raises(NotADraft):
         entries.describe(sent, sent.files.all(), FRAUD, actor)
     with pytest.raises(NotADraft):
-        entries.keep_file(sent, rows(face_0=FRAUD))
+        entries.keep_file(sent, rows(face_0=FRAUD), actor)
     with pytest.raises(NotADraft):
         entries.apply_file(sent, actor)
     assert not Image.objects.filter(case_reference="FR-1").exists()

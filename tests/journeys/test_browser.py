@@ -179,7 +179,7 @@ def test_every_page_is_accessible_and_fits_the_window(
     make_draft: Callable[..., Import],
 ) -> None:
     draft = make_draft(known_list, 3)
-    drafts.save_answers(draft, kept("fraud_exemption"))
+    drafts.save_answers(draft, kept("fraud_exemption"), actor)
     sent = submit(make_draft(known_list, 3, first_seed=10), actor)
     Batch.objects.filter(face_import=sent).update(
         state="failed", problem="refused", problem_detail="Persona answered 422: Record invalid"

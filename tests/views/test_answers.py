@@ -9,9 +9,11 @@ from django.urls import reverse
 
 from importers.audit.actors import Actor
 from importers.consent import statements
-from importers.models import Attestation, Import, Role
+from importers.intake import drafts
+from importers.models import AuditEvent, Import, Role
 from importers.models.consent import LawfulBasis
-from tests.support.attestations import ANSWERS, submit, typed
+from tests.support.approvals import make_approver
+from tests.support.attestations import ANSWERS, kept, submit, typed
 from tests.support.makers import MakeDraft
 from tests.support.pages import page_of, values_of, words, words_of
 from tests.support.people import PASSWORD, make_person
@@ -73,11 +75,22 @@ class TestSaving:
         assert "This basis is not possible. Illinois (BIPA): Illinois requires" in text
         assert "This basis is not possible. EU or EEA (GDPR): The GDPR has no" in text
 
-    def test_saved_answers_are_not_recorded(self, signed_in: Client, draft: Import) -> None:
+    def test_changes_within_ten_minutes_are_recorded_once_without_their_text(
+        self, signed_in: Client, draft: Import
+    ) -> None:
+        before = actions()
+        for purpose in ("To recognise", "To recognise people"):
+            save(signed_in, draft, purpose=purpose)
+        assert actions() == [*before, "answers.changed"]
+        event = AuditEvent.objects.latest("pk")
+        assert (event.actor_name, event.object_id) == ("officer", str(draft.pk))
+        assert event.details == {}
+
+    def test_same_answers_again_are_not_recorded(self, signed_in: Client, draft: Import) -> None:
+        drafts.save_answers(draft, kept(), make_approver("colleague", Role.OFFICER))
         before = actions()
         save(signed_in, draft)
         assert actions() == before
-        assert not Attestation.objects.exists()
 
     def test_review_button_saves_and_leads_to_the_review(
         self, signed_in: Client, draft: Import

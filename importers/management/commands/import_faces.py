@@ -215,7 +215,7 @@ def _apply_entries(draft: Import, rows: list[dict[str, Any]], actor: Actor) -> N
     """Apply them if each names a file that was given, accepted or not."""
     if not rows:
         return
-    entries.keep_file(draft, rows)
+    entries.keep_file(draft, rows, actor)
     found = entries.matching(draft)
     rejected = draft.files.filter(state=Image.State.LEFT_OUT)
     known = {name for row in rejected for name in (row.original_name, row.base_name)}
