@@ -3,6 +3,7 @@
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 
 import pytest
 import urllib3
@@ -91,11 +92,21 @@ def test_upload_of_a_person_reaches_the_application(site: Site, proxy: Nginx) ->
     assert answer.status == 404  # there is no such import
 
 
-def test_logs_name_no_query_even_if_the_web_server_is_down(site: Site, proxy: Nginx) -> None:
+@pytest.fixture
+def changed_site(site: Site) -> Iterator[Site]:
+    """The site, for a test that stops its web server; other tests find it running again."""
+    yield site
+    site.installed.stop()
+    site.installed.start_web()
+
+
+def test_logs_name_no_query_even_if_the_web_server_is_down(
+    changed_site: Site, proxy: Nginx
+) -> None:
     headers = {"Host": HOST, "Referer": f"https://{HOST}/?q=Jane+Doe", "Cookie": "name=Jane+Doe"}
     with through(proxy) as person:
         assert person.request("GET", "/?q=Jane+Doe", headers=headers, redirect=False).status == 302
-        site.installed.stop()
+        changed_site.installed.stop()
         assert person.request("GET", "/lists/?q=Jane+Doe", headers=headers).status == 502
     deadline = time.monotonic() + 5
     while '"status": 502' not in proxy.logs:  # written after the answer
@@ -104,8 +115,9 @@ def test_logs_name_no_query_even_if_the_web_server_is_down(site: Site, proxy: Ng
     assert "Jane" not in proxy.logs
 
 
-def test_production_knows_that_the_browser_uses_tls(site: Site, proxy: Nginx) -> None:
-    site.installed.start_web(DEBUG="False", SECRET_KEY="k" * 64)
+def test_production_knows_that_the_browser_uses_tls(changed_site: Site, proxy: Nginx) -> None:
+    changed_site.installed.stop()
+    changed_site.installed.start_web(DEBUG="False", SECRET_KEY="k" * 64)
     with through(proxy) as person:
         answer = person.request("GET", "/lists/", redirect=False)
     assert (answer.status, answer.headers["Location"]) == (302, "/account/login/?next=/lists/")

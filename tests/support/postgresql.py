@@ -5,6 +5,7 @@
 
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,15 @@ def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free port below those that the system gives to whoever asks for any.
+
+    Between this and the start of a server, such a port may be taken by a client of another test.
+    """
+    while True:
+        port = random.randint(10_000, 32_000)  # noqa: S311  # not a secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(process: subprocess.Popen[bytes], url: str, data: Path) -> bool:
