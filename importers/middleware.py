@@ -14,7 +14,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
-from importers.access import lookups, rights, second_factor, sessions, throttle
+from importers.access import actors, rights, second_factor, sessions, throttle
 from importers.access.addresses import check_proxies
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -160,7 +160,7 @@ class RightsRequired(MiddlewareMixin):
             return
         match = request.resolver_match
         trail.append(
-            lookups.actor(request),
+            actors.of(request),
             Action.PERSON_DENIED,
             page=match.view_name if match else "",
             object={name: str(value).replace("\x00", "") for name, value in view_kwargs.items()},

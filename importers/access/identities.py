@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import render
 
-from importers.access import claims, lookups
+from importers.access import actors, claims
 from importers.access.roles import assign
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -60,7 +60,7 @@ def connect(request: HttpRequest, login: SocialLogin) -> None:
     person = login.state["person"]
     if not person or request.user.pk != person or login.user.pk or is_connected(request):
         refuse(request, login, "another_account")
-    actor = lookups.actor(request)
+    actor = actors.of(request)
     try:
         with transaction.atomic():
             _link(login, actor.person)
@@ -73,7 +73,7 @@ def disconnect(request: HttpRequest) -> None:
     """Let the identity no longer open the account, unless nothing else opens it."""
     if not can_disconnect(request):
         return
-    actor = lookups.actor(request)
+    actor = actors.of(request)
     with transaction.atomic():
         if _of(actor.person).delete()[0]:
             trail.append(actor, Action.PERSON_DISCONNECTED, actor.person)
@@ -81,11 +81,11 @@ def disconnect(request: HttpRequest) -> None:
 
 def can_disconnect(request: HttpRequest) -> bool:
     """Return True if the person can sign in without the identity."""
-    return settings.PASSWORD_SIGN_IN and lookups.actor(request).person.has_usable_password()
+    return settings.PASSWORD_SIGN_IN and actors.of(request).person.has_usable_password()
 
 
 def is_connected(request: HttpRequest) -> bool:
-    return _of(lookups.actor(request).person).exists()
+    return _of(actors.of(request).person).exists()
 
 
 def refuse(
@@ -129,4 +129,4 @@ def _record_refusal(
 
 
 def _actor(request: HttpRequest) -> Actor:
-    return Actor(SINGLE_SIGN_ON, address=lookups.address(request))
+    return Actor(SINGLE_SIGN_ON, address=actors.address(request))

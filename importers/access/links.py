@@ -10,7 +10,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.urls import reverse
 
-from importers.access import lookups
+from importers.access import actors
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
@@ -40,5 +40,5 @@ class LinkForm(UserTokenForm):  # type: ignore[misc]  # the library has no types
 
 @receiver(password_reset)
 def record_password_set(request: HttpRequest, user: Person, **_: Any) -> None:
-    actor = Actor.of_user(user, address=lookups.address(request), sign_in_method="link")
+    actor = Actor.of_user(user, address=actors.address(request), sign_in_method="link")
     trail.append(actor, Action.PERSON_PASSWORD_SET, user)

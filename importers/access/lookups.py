@@ -5,26 +5,13 @@ Whoever has the rights that a view needs (`access.rights`) sees every row of its
 
 from uuid import UUID
 
-from allauth.account.adapter import get_adapter
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
-from importers.access import methods, people
-from importers.audit.actors import Actor
+from importers.access import people
 from importers.models import Attestation, Batch, FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
-
-
-def actor(request: HttpRequest) -> Actor:
-    """Return the person who sent the request, their address and how they signed in."""
-    names = methods.in_words(request) or "session"
-    return Actor.of_user(request.user, address=address(request), sign_in_method=names)
-
-
-def address(request: HttpRequest) -> str:
-    """Return the client's address, behind TRUSTED_PROXY_COUNT proxies; a client cannot forge it."""
-    return str(get_adapter().get_client_ip(request))
 
 
 def is_signed_in(request: HttpRequest) -> bool:

@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from importers.access import lookups, methods, sign_in
+from importers.access import actors, methods, sign_in
 
 View = Callable[..., HttpResponseBase]
 
@@ -50,7 +50,7 @@ def ways(request: HttpRequest) -> list[dict[str, Any]]:
 
 def confirming(request: HttpRequest) -> dict[str, Any]:
     """Return the arguments of a `forms.confirmation.ConfirmedForm`."""
-    has_password = lookups.actor(request).person.has_usable_password()
+    has_password = actors.of(request).person.has_usable_password()
     return {
         "is_password": partial(sign_in.is_password, request) if has_password else None,
         "is_recent": is_recent(request),

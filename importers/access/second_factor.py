@@ -14,7 +14,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from importers.access import lookups, methods, sessions
+from importers.access import actors, methods, sessions
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import OPERATOR, Actor
@@ -70,7 +70,7 @@ def is_required(person: Person) -> bool:
 
 def is_unused(request: HttpRequest) -> bool:
     """Return True if the person has one that this session has not seen: it began before."""
-    person = lookups.actor(request).person
+    person = actors.of(request).person
     return not methods.has_second_factor(request) and held_by(person).exists()
 
 
@@ -148,5 +148,5 @@ def _actor(signing_in: Person | None = None) -> Actor:
     if request is None:
         return OPERATOR
     if signing_in is None:
-        return lookups.actor(request)
-    return Actor.of_user(signing_in, address=lookups.address(request), sign_in_method="")
+        return actors.of(request)
+    return actors.signing_in(request, signing_in)

@@ -23,7 +23,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
-from importers.access import devices, lookups
+from importers.access import actors, devices
 from importers.audit import trail
 from importers.audit.actions import Action
 from importers.audit.actors import Actor
@@ -60,7 +60,7 @@ def end_if_over(request: HttpRequest) -> None:
         # Of several requests that find it over, one records it.
         is_first = _delete([session.session_key or ""])
         if is_first and request.user.is_authenticated:
-            actor = lookups.actor(request)
+            actor = actors.of(request)
             trail.append(actor, Action.PERSON_SESSION_ENDED, actor.person, reason=reason)
     _sign_out(request)
 
@@ -127,7 +127,7 @@ def keep(request: HttpRequest, person: Person) -> None:
 
 def end_others(request: HttpRequest, only: str = "") -> int:
     """End the person's sessions except this one, or just the one with the primary key `only`."""
-    actor, own = lookups.actor(request), request.session.session_key
+    actor, own = actors.of(request), request.session.session_key
     others = [session for session in of(actor.person) if session.key != own]
     chosen = [session for session in others if only in ("", str(session.pk))]
     return _end(chosen, actor.person, actor)

@@ -17,10 +17,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from importers.access import methods, throttle
+from importers.access import actors, methods, throttle
 from importers.audit import trail
 from importers.audit.actions import Action
-from importers.audit.actors import Actor, nobody
+from importers.audit.actors import nobody
 from importers.models import Person, people
 
 BEGUN_WITH = "sign_in_begun_with"
@@ -77,7 +77,7 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         self._login_failed_rl_usage = throttle.count(request, credentials.get("username", ""))
         if not self._login_failed_rl_usage:
             if throttle.is_worth_recording(request):
-                trail.append(nobody(_address(request)), Action.PERSON_THROTTLED)
+                trail.append(nobody(actors.address(request)), Action.PERSON_THROTTLED)
             raise self.validation_error("too_many_login_attempts")
 
 
@@ -92,30 +92,24 @@ def is_password(request: HttpRequest, password: str) -> bool:
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: Person, **_: Any) -> None:
-    trail.append(_actor(request, user), Action.PERSON_SIGNED_IN, user, methods=methods.of(request))
+    trail.append(
+        actors.signing_in(request, user), Action.PERSON_SIGNED_IN, user, methods=methods.of(request)
+    )
 
 
 @receiver(password_changed)
 def record_password_change(request: HttpRequest, user: Person, **_: Any) -> None:
-    trail.append(_actor(request, user), Action.PERSON_PASSWORD_CHANGED, user)
+    trail.append(actors.signing_in(request, user), Action.PERSON_PASSWORD_CHANGED, user)
 
 
 @receiver(user_logged_out)
 def record_sign_out(request: HttpRequest, user: Person | None, **_: Any) -> None:
     if user is not None:
-        trail.append(_actor(request, user), Action.PERSON_SIGNED_OUT, user)
+        trail.append(actors.signing_in(request, user), Action.PERSON_SIGNED_OUT, user)
 
 
 @receiver(user_login_failed)
 def record_refused_sign_in(credentials: dict[str, Any], request: HttpRequest, **_: Any) -> None:
     """Record the name only if an account has it: any other may be a mistyped password."""
     tried = Person.objects.filter(username__iexact=credentials.get("username", "")).first()
-    trail.append(nobody(_address(request)), Action.PERSON_REFUSED, tried)
-
-
-def _actor(request: HttpRequest, user: Person) -> Actor:
-    return Actor.of_user(user, address=_address(request), sign_in_method="")
-
-
-def _address(request: HttpRequest | None) -> str:
-    return get_adapter().get_client_ip(request) if request else ""
+    trail.append(nobody(actors.address(request)), Action.PERSON_REFUSED, tried)

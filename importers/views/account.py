@@ -19,7 +19,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from importers.access import lookups, recent, roles, second_factor, sign_in
+from importers.access import actors, recent, roles, second_factor, sign_in
 from importers.access.recent import needs_recent
 from importers.access.second_factor import sets_up
 from importers.models.people import Method
@@ -31,7 +31,7 @@ LAST_FACTOR = "Your role needs a second factor. Add another one before you remov
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    person = lookups.actor(request).person
+    person = actors.of(request).person
     context = {
         "roles": roles.of(person),
         "rights": [right.label for right in person.additional_rights],
@@ -45,7 +45,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @sets_up
 @require_safe
 def second_factors(request: HttpRequest) -> HttpResponse:
-    person = lookups.actor(request).person
+    person = actors.of(request).person
     factors = second_factor.held_by(person)
     context = {
         "factors": factors,
@@ -87,7 +87,7 @@ def _changes_factors(view: View) -> View:
 def _except_last(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if second_factor.may_remove(lookups.actor(request).person):
+        if second_factor.may_remove(actors.of(request).person):
             return view(request, *args, **kwargs)
         messages.error(request, LAST_FACTOR)
         return redirect("mfa_index")
@@ -98,7 +98,7 @@ def _except_last(view: View) -> View:
 @_form
 def change_password(request: HttpRequest) -> HttpResponseBase:
     """Without a password there is nothing to change: an administrator makes a link to set one."""
-    if not lookups.actor(request).person.has_usable_password():
+    if not actors.of(request).person.has_usable_password():
         return redirect("account")
     if request.method == "POST":
         try:  # a wrong one counts and is recorded, as everywhere

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from importers.access import lookups, recent
+from importers.access import actors, lookups, recent
 from importers.access.rights import needs
 from importers.consent import approval
 from importers.consent.seal import SealBroken
@@ -33,7 +33,7 @@ def decide(request: HttpRequest, import_id: int) -> HttpResponse:
         messages.info(request, NOT_AWAITED)
         return redirect("import", import_id)
     try:
-        approval.admit(signed, lookups.actor(request))
+        approval.admit(signed, actors.of(request))
     except approval.IsMaker as maker:
         raise PermissionDenied from maker
     form = DecisionForm(
@@ -52,7 +52,7 @@ def decide(request: HttpRequest, import_id: int) -> HttpResponse:
 def withdraw(request: HttpRequest, import_id: int) -> HttpResponse:
     face_import = lookups.visible_import(request, import_id)
     try:
-        submission.withdraw(face_import, lookups.actor(request))
+        submission.withdraw(face_import, actors.of(request))
     except submission.NotAwaited:
         messages.info(request, NOT_AWAITED)
     else:
@@ -61,7 +61,7 @@ def withdraw(request: HttpRequest, import_id: int) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, face_import: Import, form: DecisionForm) -> HttpResponse:
-    given, actor = form.cleaned_data, lookups.actor(request)
+    given, actor = form.cleaned_data, actors.of(request)
     try:
         if given["decision"] == Decision.APPROVED:
             submission.approve(face_import, given["seal"], actor)

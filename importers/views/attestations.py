@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from importers.access import lookups, recent
+from importers.access import actors, lookups, recent
 from importers.access.rights import needs
 from importers.consent import attestation, bases, statements
 from importers.consent.attestation import Shown, Signature
@@ -39,7 +39,7 @@ CHANGED = {
 @changes_draft
 def save(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Keep the answers of a draft as they are typed."""
-    drafts.save_answers(draft, draft_forms.as_typed(request.POST), lookups.actor(request))
+    drafts.save_answers(draft, draft_forms.as_typed(request.POST), actors.of(request))
     if "review" in request.POST:
         drafts.reassess(draft)
         return redirect("import_attest", draft.pk)
@@ -52,7 +52,7 @@ def save(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 def reuse(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     """Take over the answers of the person's last attestation."""
     if last := lookups.last_attestation(request):
-        drafts.save_answers(draft, draft_forms.reused(last), lookups.actor(request))
+        drafts.save_answers(draft, draft_forms.reused(last), actors.of(request))
     return redirect(f"{reverse('import', args=[draft.pk])}#answers-head")
 
 
@@ -66,7 +66,7 @@ def attest(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
     given = draft_forms.checked(draft)
     if what_is_missing(draft, given):
         return redirect(f"{reverse('import', args=[import_id])}?check=yes")
-    person, shown = lookups.actor(request).person, ShownForm(request.POST).shown()
+    person, shown = actors.of(request).person, ShownForm(request.POST).shown()
     now = attestation.shown_now(draft, given.answers.instance, given.entry.entry(), person)
     if request.method == "POST" and (changed := attestation.changed_since(shown, now)):
         # First, because a form with errors would keep the signature.
@@ -92,7 +92,7 @@ def _sign(
     mode = Import.Mode(form.cleaned_data["mode"])
     signature = Signature(answers, given.entry.entry(), shown, mode)
     try:
-        submission.submit(draft, signature, lookups.actor(request))
+        submission.submit(draft, signature, actors.of(request))
     except attestation.DraftChanged as error:
         drafts.reassess(draft)
         return _ask_again(request, draft, [CHANGED[name] for name in error.changed])

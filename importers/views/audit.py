@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from importers.access import lookups, rights
+from importers.access import actors, rights
 from importers.access.rights import needs
 from importers.audit import trail as audit_trail
 from importers.audit.actions import Action
@@ -28,7 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
     form = TrailForm(request.GET)
     chosen = form.filter()
     # First, so that the rows below include this one.
-    actor = lookups.actor(request)
+    actor = actors.of(request)
     audit_trail.append_once(actor, Action.TRAIL_READ, filter=chosen.on_record)
     page = trail.page(chosen, **cursors(request))
     context = {
@@ -50,7 +50,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         return redirect(f"{reverse('audit')}?{request.GET.urlencode()}")
     chosen = form.filter()
     # Before the first row leaves: an export that breaks off counts too.
-    audit_trail.append(lookups.actor(request), Action.TRAIL_EXPORTED, filter=chosen.on_record)
+    audit_trail.append(actors.of(request), Action.TRAIL_EXPORTED, filter=chosen.on_record)
     return csv_file(trail.csv_lines(chosen), "audit-trail.csv")
 
 
@@ -61,7 +61,7 @@ def faces(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "most": faces_seen.MOST_VIEWS}
     if form.is_valid():
         question = form.question()
-        actor = lookups.actor(request)
+        actor = actors.of(request)
         audit_trail.append_once(actor, Action.FACES_REPORTED, filter=question.on_record)
         context |= _seen(request, question)
     return render(request, "audit/faces.html", context, status=422 if form.errors else 200)
@@ -78,7 +78,7 @@ def faces_export(request: HttpRequest) -> HttpResponseBase:
         seen = faces_seen.answer(question)
     except faces_seen.TooMany:
         return redirect(f"{reverse('audit_faces')}?{request.GET.urlencode()}")
-    audit_trail.append(lookups.actor(request), Action.FACES_EXPORTED, filter=question.on_record)
+    audit_trail.append(actors.of(request), Action.FACES_EXPORTED, filter=question.on_record)
     return csv_file(faces_seen.csv_lines(seen), "faces-seen.csv")
 
 

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.rights import needs
 from importers.forms.entries import EntryForm, IncludeForm, count_personal
 from importers.forwarding.submission import preview
@@ -56,7 +56,7 @@ def contents(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
 def remove(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     chosen = _chosen(request, draft)
     keys = list(chosen.filter(state=Image.State.ACCEPTED).values_list("key", flat=True))
-    aside.remove(draft, chosen, lookups.actor(request))
+    aside.remove(draft, chosen, actors.of(request))
     return _changed(request, draft, removed_now=",".join(map(str, keys)), count=len(keys))
 
 
@@ -64,7 +64,7 @@ def remove(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 @require_POST
 @changes_draft
 def restore(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
-    aside.restore(draft, _chosen(request, draft), lookups.actor(request))
+    aside.restore(draft, _chosen(request, draft), actors.of(request))
     return _changed(request, draft)
 
 
@@ -78,7 +78,7 @@ def include(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
         return changed_contents(request, draft, {"include_form": form})
     if not chosen:
         return changed_contents(request, draft, {"include_form": form, "nothing_chosen": True})
-    aside.include(draft, chosen, form.cleaned_data["because"], lookups.actor(request))
+    aside.include(draft, chosen, form.cleaned_data["because"], actors.of(request))
     return _changed(request, draft)
 
 
@@ -91,7 +91,7 @@ def describe(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     if not form.is_valid() or not chosen:
         return changed_contents(request, draft, {"own_entry": form, "nothing_chosen": not chosen})
     described = chosen.count()
-    entries.describe(draft, chosen, form.entry(), lookups.actor(request))
+    entries.describe(draft, chosen, form.entry(), actors.of(request))
     return _changed(request, draft, described=described)
 
 
@@ -99,7 +99,7 @@ def describe(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 @require_POST
 @changes_draft
 def clear_rejected(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
-    files.clear_rejected(draft, lookups.actor(request))
+    files.clear_rejected(draft, actors.of(request))
     return _changed(request, draft)
 
 

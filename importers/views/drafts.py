@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.rights import needs
 from importers.consent import attestation, bases, statements
 from importers.forms import drafts as draft_forms
@@ -79,7 +79,7 @@ def change_list(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     form = FaceListForm(request.POST)
     if not form.is_valid():
         return refuse(request, draft, "The list was not changed. Choose one of the lists.")
-    drafts.change_list(draft, form.cleaned_data["face_list"], lookups.actor(request))
+    drafts.change_list(draft, form.cleaned_data["face_list"], actors.of(request))
     if not request.htmx:
         return redirect("import", draft.pk)
     # Another list has other images already.
@@ -90,7 +90,7 @@ def change_list(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 @require_POST
 @changes_draft
 def discard(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
-    drafts.discard(draft, lookups.actor(request))
+    drafts.discard(draft, actors.of(request))
     return redirect("import", draft.pk)
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from importers.access import lookups
+from importers.access import actors
 from importers.access.rights import needs
 from importers.forms import entry_file
 from importers.intake import entries
@@ -37,7 +37,7 @@ def upload(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
     try:
         if not given:
             raise ValidationError(NO_FILE if all_arrived(request) else NOT_ARRIVED)
-        entries.keep_file(draft, entry_file.parse(given.read()), lookups.actor(request))
+        entries.keep_file(draft, entry_file.parse(given.read()), actors.of(request))
     except ValidationError as wrong:
         return _answer(request, draft, wrong.messages)
     return _answer(request, draft)
@@ -47,7 +47,7 @@ def upload(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 @require_POST
 @changes_draft
 def apply(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
-    entries.apply_file(draft, lookups.actor(request))
+    entries.apply_file(draft, actors.of(request))
     return _answer(request, draft)
 
 
@@ -55,7 +55,7 @@ def apply(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
 @require_POST
 @changes_draft
 def dismiss(request: HtmxHttpRequest, draft: Import) -> HttpResponse:
-    entries.dismiss_file(draft, lookups.actor(request))
+    entries.dismiss_file(draft, actors.of(request))
     return _answer(request, draft)
 
 

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods, require_POST
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.rights import needs
 from importers.forms.forwarding import AcknowledgementForm
 from importers.forwarding import control
@@ -25,7 +25,7 @@ NONE_TO_RETRY = (
 def pause(request: HttpRequest) -> HttpResponse:
     """Stop all sending, once the person has seen what that stops."""
     if request.method == "POST":
-        control.pause(lookups.actor(request))
+        control.pause(actors.of(request))
         return redirect("imports")
     return render(request, "forwarding/pause.html", {"unsent": control.unsent()})
 
@@ -33,7 +33,7 @@ def pause(request: HttpRequest) -> HttpResponse:
 @needs(Right.PAUSE_SENDING)
 @require_POST
 def resume(request: HttpRequest) -> HttpResponse:
-    control.resume(lookups.actor(request))
+    control.resume(actors.of(request))
     return redirect("imports")
 
 
@@ -42,7 +42,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 def retry(request: HttpRequest, import_id: int, number: int | None = None) -> HttpResponse:
     """Retry every failed batch, or the one of that number."""
     face_import = lookups.visible_import(request, import_id)
-    count = control.retry(face_import, lookups.actor(request), number)
+    count = control.retry(face_import, actors.of(request), number)
     if count:
         messages.success(request, f"{count} batch{pluralize(count, 'es')} queued again.")
     elif face_import.is_unfinished:
@@ -60,7 +60,7 @@ def cancel(request: HttpRequest, import_id: int) -> HttpResponse:
     if request.method != "POST":
         context = {"import": face_import, "unsent": control.cancelable(face_import)}
         return render(request, "forwarding/cancel.html", context)
-    count = control.cancel_unsent(face_import, lookups.actor(request))
+    count = control.cancel_unsent(face_import, actors.of(request))
     others = face_import.batches.exclude(state=Batch.State.CANCELED).count()
     if count:
         sentence = f"{count} unsent batch{pluralize(count, 'es')} canceled."
@@ -79,7 +79,7 @@ def acknowledge(request: HttpRequest, import_id: int, number: int) -> HttpRespon
     form = AcknowledgementForm(request.POST)
     if not form.is_valid():
         messages.error(request, f"Batch {number} was not acknowledged. {form.sentence}")
-    elif control.acknowledge(batch, form.cleaned_data["note"], lookups.actor(request)):
+    elif control.acknowledge(batch, form.cleaned_data["note"], actors.of(request)):
         messages.success(request, f"Batch {number} acknowledged.")
     else:
         messages.info(request, f"Batch {number} was already acknowledged.")
@@ -92,7 +92,7 @@ def copy(request: HttpRequest, import_id: int) -> HttpResponse:
     """Put the images that did not reach the list into a new draft."""
     face_import = lookups.visible_import(request, import_id)
     try:
-        draft = copies.copy_lost(face_import, lookups.actor(request))
+        draft = copies.copy_lost(face_import, actors.of(request))
     except copies.NothingToCopy:
         messages.error(request, "Every stored image of this import may be on the list.")
         return redirect("import", import_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from importers.access import lookups, rights
+from importers.access import actors, lookups, rights
 from importers.access.rights import needs
 from importers.audit.actors import Actor
 from importers.models import Image, Import, Right
@@ -35,14 +35,14 @@ def thumbnail(request: HttpRequest, key: UUID) -> HttpResponse:
 def show_gallery(request: HttpRequest, face_import: Import, images: Iterable[Image]) -> None:
     """Record that the person sees these faces. Whoever may not see faces is shown none."""
     if rights.may(request, Right.SEE_FACES):
-        viewing.show_gallery(face_import, images, lookups.actor(request))
+        viewing.show_gallery(face_import, images, actors.of(request))
 
 
 def _answer(
     request: HttpRequest, image: Image, show: Callable[[Image, Actor], bytes], content_type: str
 ) -> HttpResponse:
     try:
-        data = show(image, lookups.actor(request))
+        data = show(image, actors.of(request))
     except FileNotFoundError as error:
         raise Http404("The image is no longer in storage.") from error
     except OSError:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseStopPolling
 
-from importers.access import lookups, rights
+from importers.access import actors, lookups, rights
 from importers.access.rights import needs
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -56,7 +56,7 @@ def _to_decide(request: HttpRequest) -> int:
     """Return how many imports wait for a decision that this person may make."""
     if not rights.may(request, Right.APPROVE):
         return 0
-    return approval.wanted_of(lookups.imports(request), lookups.actor(request).person).count()
+    return approval.wanted_of(lookups.imports(request), actors.of(request).person).count()
 
 
 @needs(Right.SEE_IMPORTS, Right.EXPORT)
@@ -67,7 +67,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         return redirect(f"{reverse('imports')}?{request.GET.urlencode()}")
     chosen = form.filter()
     # Before the first row leaves: an export that breaks off counts too.
-    trail.append(lookups.actor(request), Action.IMPORTS_EXPORTED, filter=chosen.on_record)
+    trail.append(actors.of(request), Action.IMPORTS_EXPORTED, filter=chosen.on_record)
     return csv_file(history.csv_lines(chosen.apply(lookups.imports(request))), "imports.csv")
 
 
@@ -76,7 +76,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
 def new(request: HttpRequest) -> HttpResponse:
     form = FaceListForm(request.POST or None, initial={"face_list": request.GET.get("list")})
     if request.method == "POST" and form.is_valid():
-        draft = drafts.open_draft(form.cleaned_data["face_list"], lookups.actor(request))
+        draft = drafts.open_draft(form.cleaned_data["face_list"], actors.of(request))
         return redirect("import", draft.pk)
     context = {"form": form, "any_list": catalog.usable().exists()}
     return render(request, "imports/new.html", context, status=422 if form.errors else 200)
@@ -104,7 +104,7 @@ def detail(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
 
 
 def _may_decide(request: HttpRequest, signed: Attestation) -> bool:
-    person = lookups.actor(request).person
+    person = actors.of(request).person
     return rights.may(request, Right.APPROVE) and approval.may_decide(signed, person)
 
 

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.rights import needs
 from importers.forms.lists import AddListForm, PolicyForm
 from importers.forwarding.notices import gateway_notices
@@ -25,7 +25,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sync(request: HttpRequest) -> HttpResponse:
     try:
-        count = catalog.sync(lookups.actor(request))
+        count = catalog.sync(actors.of(request))
     except catalog.NoRequestLeft as none_left:
         messages.error(request, _no_request_left(none_left))
     except catalog.Unavailable as unavailable:
@@ -43,7 +43,7 @@ def add(request: HttpRequest) -> HttpResponse:
         return _page(request, form)
     wanted = form.cleaned_data
     try:
-        row, doubt = catalog.add(wanted["persona_id"], wanted["name"], lookups.actor(request))
+        row, doubt = catalog.add(wanted["persona_id"], wanted["name"], actors.of(request))
     except catalog.NotAFaceList:
         form.add_error("persona_id", "Persona has this list, but it is not a face list.")
         return _page(request, form)
@@ -72,7 +72,7 @@ def set_policy(request: HttpRequest, list_id: int) -> HttpResponse:
     form = PolicyForm(request.POST)
     form.is_valid()  # a box is ticked or not: nothing can be wrong
     needed = form.cleaned_data["needs_approval"]
-    policy.change(face_list, needs_approval=needed, actor=lookups.actor(request))
+    policy.change(face_list, needs_approval=needed, actor=actors.of(request))
     now = "need" if needed else "do not need"
     messages.success(request, f"Imports to {face_list} {now} an approval from now on.")
     return redirect("lists")

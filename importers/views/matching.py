@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods, require_POST
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.rights import needs
 from importers.forms.matching import MatchingForm
 from importers.forwarding import decisions
@@ -28,7 +28,7 @@ def table(request: HttpRequest, import_id: int) -> HttpResponse:
     is_chosen = request.method == "POST" and form.is_valid() and "change" not in request.POST
     if is_chosen and "confirmed" in request.POST:
         try:
-            decisions.decide(face_import, form.choices, lookups.actor(request))
+            decisions.decide(face_import, form.choices, actors.of(request))
         except decisions.NoSuchCandidate:
             messages.error(request, NO_LONGER)
             return redirect("import_matching", import_id)
@@ -44,7 +44,7 @@ def table(request: HttpRequest, import_id: int) -> HttpResponse:
 def undo(request: HttpRequest, import_id: int, number: int) -> HttpResponse:
     batch = lookups.batch_of(lookups.visible_import(request, import_id), number)
     try:
-        decisions.undo(batch, lookups.actor(request))
+        decisions.undo(batch, actors.of(request))
     except decisions.TooLate:
         messages.error(request, TOO_LATE.format(number))
         return redirect("import", import_id)

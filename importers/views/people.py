@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from importers.access import lookups, mail, people, roles, sessions
+from importers.access import actors, lookups, mail, people, roles, sessions
 from importers.access.people import Access
 from importers.access.rights import needs
 from importers.audit.actors import Actor
@@ -44,9 +44,7 @@ def new(request: HttpRequest) -> HttpResponse:
         given = form.cleaned_data
         details = {name: given[name] for name in DETAILS}
         try:
-            invited = people.invite(
-                given["username"], _access(form), lookups.actor(request), **details
-            )
+            invited = people.invite(given["username"], _access(form), actors.of(request), **details)
         except people.UsernameTaken as refused:
             form.add_error("username", str(refused))
         else:
@@ -68,7 +66,7 @@ def change_details(request: HttpRequest, person_id: int) -> HttpResponse:
     form = DetailsForm(request.POST)
     if not form.is_valid():
         return _page(request, person, details_form=form)
-    people.change_details(person, lookups.actor(request), **form.cleaned_data)
+    people.change_details(person, actors.of(request), **form.cleaned_data)
     messages.success(request, "The details were saved.")
     return redirect("person", person.pk)
 
@@ -114,7 +112,7 @@ def reset_second_factor(request: HttpRequest, person_id: int) -> HttpResponse:
 @require_POST
 def end_sessions(request: HttpRequest, person_id: int) -> HttpResponse:
     person = lookups.account(person_id)
-    count = sessions.end_all(person, lookups.actor(request))
+    count = sessions.end_all(person, actors.of(request))
     messages.success(request, f"{count} session{pluralize(count)} ended.")
     return redirect("person", person.pk)
 
@@ -139,7 +137,7 @@ def hand_over(request: HttpRequest, person_id: int) -> HttpResponse:
         return _page(request, person, handover_form=form)
     colleague = form.cleaned_data["colleague"]
     try:
-        count = handover.hand_over(person, colleague, lookups.actor(request))
+        count = handover.hand_over(person, colleague, actors.of(request))
     except handover.CannotMakeImports:  # the right was taken a moment ago
         form.add_error("colleague", form.fields["colleague"].error_messages["invalid_choice"])
         return _page(request, person, handover_form=form)
@@ -153,7 +151,7 @@ def _act(
 ) -> HttpResponse:
     """Do it, and return to the person's page with the sentence, or with why it was refused."""
     try:
-        act(lookups.actor(request))
+        act(actors.of(request))
     except people.Refused as refused:
         messages.error(request, str(refused))
     else:
@@ -163,7 +161,7 @@ def _act(
 
 def _pass_on(request: HttpRequest, person: Person) -> HttpResponse:
     """Mail a new one-time link, or show it in this response alone: it is stored nowhere."""
-    address = request.build_absolute_uri(people.make_link(person, lookups.actor(request)))
+    address = request.build_absolute_uri(people.make_link(person, actors.of(request)))
     delivery = mail.deliver(person, address)
     context = {
         "person": person,

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.recent import needs_recent
 from importers.access.rights import needs
 from importers.audit import trail
@@ -28,7 +28,7 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
     """Show the record of a signed import. With `?all=yes`, up to 5,000 images are on one page."""
     attestation = lookups.visible_record(request, import_id)
     face_import = attestation.face_import
-    trail.append_once(lookups.actor(request), Action.RECORD_VIEWED, face_import)
+    trail.append_once(actors.of(request), Action.RECORD_VIEWED, face_import)
     is_whole = request.GET.get("all") == "yes"
     size = PRINTED_PAGE_SIZE if is_whole else PAGE_SIZE
     images = Paginator(record.images(face_import), size).get_page(request.GET.get("page"))
@@ -55,7 +55,7 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
 @needs(Right.SEE_IMPORTS)
 @require_safe
 def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
-    image, actor = lookups.visible_file(request, key), lookups.actor(request)
+    image, actor = lookups.visible_file(request, key), actors.of(request)
     trail.append_once(actor, Action.RECORD_VIEWED, image)
     if image.state == Image.State.ACCEPTED:
         # First, so that the views below include this one.
@@ -105,7 +105,7 @@ def images_csv(request: HttpRequest, import_id: int) -> HttpResponseBase:
 
 def _recorded(request: HttpRequest, attestation: Attestation, file: str) -> dict[str, str]:
     """Record the download before its first byte leaves, and return its headers."""
-    actor, face_import = lookups.actor(request), attestation.face_import
+    actor, face_import = actors.of(request), attestation.face_import
     trail.append(actor, Action.RECORD_EXPORTED, face_import, file=file)
     name = f"import-{face_import.pk}-{file}"
     return {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.rights import needs
 from importers.audit import trail
 from importers.audit.actions import Action
@@ -25,7 +25,7 @@ def index(request: HttpRequest) -> HttpResponse:
         query = form.query()
         answer = search.search(lookups.imports(request), query)
         trail.append(
-            lookups.actor(request),
+            actors.of(request),
             Action.RECORDS_SEARCHED,
             # Never the text: it may hold a person's name, and no row can be erased.
             kind=query.kind,

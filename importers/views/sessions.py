@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods
 
-from importers.access import lookups, sessions
+from importers.access import actors, sessions
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -15,7 +15,7 @@ def own(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _end(request)
     context = {
-        "sessions": sessions.of(lookups.actor(request).person),
+        "sessions": sessions.of(actors.of(request).person),
         "own_key": request.session.session_key,
         "idle_minutes": settings.SESSION_IDLE_MINUTES,
         "hours": settings.SESSION_COOKIE_AGE // 3600,

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from importers.access import lookups
+from importers.access import actors, lookups
 from importers.access.rights import needs
 from importers.consent import changes, statements
 from importers.forms.statements import ConfirmationForm, StatementForm
@@ -57,7 +57,7 @@ def _preview(
 
 
 def _publish(request: HttpRequest, in_force: Statement, form: StatementForm) -> HttpResponse:
-    basis, given, actor = in_force.lawful_basis, form.cleaned_data, lookups.actor(request)
+    basis, given, actor = in_force.lawful_basis, form.cleaned_data, actors.of(request)
     try:
         published = statements.publish(basis, given["text"], actor, based_on=given["based_on"])
     except (statements.Outdated, statements.Unchanged):  # by somebody else, a moment ago

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from importers.access import lookups, rights
+from importers.access import actors, lookups, rights
 from importers.access.rights import needs
 from importers.imaging.inspection import MAX_BYTES
 from importers.imaging.processes import Busy
@@ -128,7 +128,7 @@ def _receive(
 ) -> tuple[list[Received], Refusal | None]:
     """Return what was received before a refusal, if there is one."""
     received: list[Received] = []
-    actor = lookups.actor(request)
+    actor = actors.of(request)
     try:
         for group in files.groups(given):
             received += files.receive(draft, group, actor, wait=wait)
