@@ -1,5 +1,7 @@
 """System checks: settings that would fail later, reported at the start with the remedy."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,8 +15,22 @@ from importers.models import AuditEvent, Person, Right
 from importers.models.people import demo_accounts, who_may
 from importers.storage import DurableFileStorage
 
+Check = Callable[..., list[checks.CheckMessage]]
 THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 ENOUGH_SIGN_INS = 5  # a person may sign in from the server itself
+
+
+def asks_the_database(check: Check) -> Check:
+    """Report nothing if the database is not migrated, or is unreachable, which /readyz reports."""
+
+    @wraps(check)
+    def checked(**options: Any) -> list[checks.CheckMessage]:
+        try:
+            return check(**options)
+        except DatabaseError:
+            return []
+
+    return checked
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -64,13 +80,11 @@ def folder_of_images_is_writable(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security, deploy=True)
+@asks_the_database
 def demo_accounts_are_absent(**_: Any) -> list[checks.CheckMessage]:
     if settings.DEBUG:
         return []
-    try:
-        names = list(demo_accounts().filter(is_active=True).values_list("username", flat=True))
-    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
-        return []
+    names = list(demo_accounts().filter(is_active=True).values_list("username", flat=True))
     if not names:
         return []
     return [
@@ -101,6 +115,7 @@ def database_is_reached_encrypted(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security, deploy=True)
+@asks_the_database
 def proxies_are_counted(**_: Any) -> list[checks.CheckMessage]:
     if settings.DEBUG:
         return []
@@ -128,10 +143,7 @@ def _wrong_count(message: str) -> checks.CheckMessage:
 
 def _latest_sign_ins_came_from_this_machine() -> bool:
     sign_ins = AuditEvent.objects.filter(action=Action.PERSON_SIGNED_IN).order_by("-pk")
-    try:
-        addresses = list(sign_ins.values_list("address", flat=True)[:ENOUGH_SIGN_INS])
-    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
-        return False
+    addresses = list(sign_ins.values_list("address", flat=True)[:ENOUGH_SIGN_INS])
     return len(addresses) == ENOUGH_SIGN_INS and set(addresses) <= THIS_MACHINE
 
 
@@ -150,11 +162,9 @@ def persona_key_travels_encrypted(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security, deploy=True)
+@asks_the_database
 def somebody_manages_people(**_: Any) -> list[checks.CheckMessage]:
-    try:
-        if who_may(Right.MANAGE_PEOPLE).exists():
-            return []
-    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
+    if who_may(Right.MANAGE_PEOPLE).exists():
         return []
     return [
         checks.Warning(
@@ -166,12 +176,10 @@ def somebody_manages_people(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security, deploy=True)
+@asks_the_database
 def superusers_are_absent(**_: Any) -> list[checks.CheckMessage]:
-    try:
-        found = Person.objects.filter(is_superuser=True)
-        names = list(found.order_by("username").values_list("username", flat=True))
-    except DatabaseError:  # not migrated, or unreachable, which /readyz reports
-        return []
+    found = Person.objects.filter(is_superuser=True)
+    names = list(found.order_by("username").values_list("username", flat=True))
     if not names:
         return []
     return [
