@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver
 from importers.access import rights
 from importers.models import Batch, Exchange, FaceList, Gateway, Right, Worker
 
-# These pages would go round the sign-in, and the record of passwords that people change.
+# These pages would bypass the sign-in, and the record of changed passwords.
 NOT_OFFERED = {"login", "logout", "password_change", "password_change_done"}
 
 

@@ -27,7 +27,7 @@ class Unusable(OAuth2Error):  # type: ignore[misc]  # the library has no types
 
 
 class Exchange(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
-    """The requests to the provider. Whatever its answers cause is an OAuth2Error."""
+    """The requests to the provider. Every error that its answers cause is an OAuth2Error."""
 
     @property
     def openid_config(self) -> dict[str, Any]:
@@ -81,9 +81,10 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]
 
 
 def app() -> SocialApp | None:
-    """Return the provider of the settings, as allauth describes one. Its identities are `issuer`'s:
+    """Return the provider of the settings, as allauth describes one.
 
-    a subject is unique only there, so another issuer's people never get accounts of this one.
+    Its identities belong to the issuer, because a subject is unique only there. People of another
+    issuer never get accounts of this one.
     """
     if not (chosen := settings.OIDC):
         return None

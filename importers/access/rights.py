@@ -58,6 +58,7 @@ def missing(request: HttpRequest, view: View) -> frozenset[Right]:
     """Return the rights that the view needs and the person lacks, all of them if it names none."""
     if getattr(view, ROLELESS, False) or not getattr(view, "login_required", True):
         return frozenset()
-    held = of(request)
-    needed = getattr(view, NEEDED, frozenset(Right))
-    return needed - held if held else needed or frozenset(Right)
+    needed: frozenset[Right] = getattr(view, NEEDED, frozenset(Right))
+    if not (held := of(request)):  # a view that needs none still needs some role
+        return needed or frozenset(Right)
+    return needed - held

@@ -79,7 +79,7 @@ def is_open_without(view: View) -> bool:
 
 
 def held_by(person: Person | OuterRef) -> QuerySet[Authenticator]:
-    """Return the authenticator app and the passkeys of the person; recovery codes are none."""
+    """Return the authenticator app and the passkeys of the person, without recovery codes."""
     own: QuerySet[Authenticator] = Authenticator.objects.filter(user=person)
     return own.exclude(type=Method.RECOVERY_CODE).order_by("pk")
 

@@ -135,7 +135,7 @@ def _confirm(request: HttpRequest, login: SocialLogin) -> None:
 
 
 def _reason(request: HttpRequest, exception: Exception | None) -> str:
-    """Return what the log may have: nothing secret, and nothing that a stranger chose."""
+    """Return what may be logged: nothing secret, and nothing that a stranger chose."""
     if exception:
         is_ours = isinstance(exception, openid.Unusable)
         return str(exception) if is_ours else type(exception).__name__

@@ -51,8 +51,8 @@ class PolicyForm(forms.Form):
     needs_approval = forms.BooleanField(
         label="Imports to this list are approved by a second person",
         required=False,
-        help_text="Nothing of an import is sent before somebody who took no part in preparing or "
-        "signing it has approved it.",
+        help_text="An import is sent only after somebody who took no part in preparing or signing "
+        "it has approved it.",
     )
 
 

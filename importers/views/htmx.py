@@ -23,7 +23,7 @@ class HtmxHttpRequest(HttpRequest):
 def changes_draft(
     view: Callable[[HtmxHttpRequest, Import], HttpResponse],
 ) -> Callable[[HtmxHttpRequest, int], HttpResponse]:
-    """Give the view the draft that it changes, and refuse if that is one no longer."""
+    """Give the view the draft that it changes, and refuse if it is no longer a draft."""
 
     @wraps(view)
     def wrapped(request: HtmxHttpRequest, import_id: int) -> HttpResponse:
