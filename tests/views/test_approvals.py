@@ -113,6 +113,8 @@ class TestDecision:
         shown = words_of(signed_in.get(f"/imports/{waiting.pk}/"))
         assert ": The <b>case</b> is closed." in shown
         assert "Refused by Tomás Approver on" in shown
+        shown = words_of(approver.get(f"/imports/{waiting.pk}/"))
+        assert "This import is being prepared. Nothing has been sent." in shown
 
     @pytest.mark.parametrize("password", ["", "not my password"])
     def test_wrong_password_decides_nothing(
