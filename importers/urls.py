@@ -101,6 +101,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("forwarding/pause/", forwarding.pause, name="forwarding_pause"),
     path("forwarding/resume/", forwarding.resume, name="forwarding_resume"),
     path("images/<uuid:key>/", images.full, name="image"),
+    path("imports/<int:import_id>/thumbnails/", images.thumbnails, name="thumbnails"),
     path("images/<uuid:key>/thumbnail/", images.thumbnail, name="thumbnail"),
     path("images/<uuid:key>/record/", records.of_image, name="image_record"),
     path("lists/", lists.index, name="lists"),

@@ -13,6 +13,8 @@ from importers.access import people
 from importers.models import Attestation, Batch, FaceList, Image, Import, Person
 from importers.models.consent import LawfulBasis
 
+HAS_A_FACE = {"state": Image.State.ACCEPTED, "destroyed_at": None}
+
 
 def is_signed_in(request: HttpRequest) -> bool:
     return request.user.is_authenticated
@@ -49,10 +51,16 @@ def batch_of(face_import: Import, number: int) -> Batch:
 
 def visible_image(request: HttpRequest, key: UUID) -> Image:
     """Return the accepted image, or raise 404 if this person has no right to see that face."""
-    rows = Image.objects.filter(
-        state=Image.State.ACCEPTED, destroyed_at=None, face_import__in=imports(request)
-    )
+    rows = Image.objects.filter(**HAS_A_FACE, face_import__in=imports(request))
     return get_object_or_404(rows, key=key)
+
+
+def faces_of(face_import: Import, keys: list[str]) -> QuerySet[Image]:
+    """Return the accepted images with these keys, of an import that this person may see.
+
+    Raises 404 if one is no key. A key that no such image of the import has is left out.
+    """
+    return files_of(face_import, keys).filter(**HAS_A_FACE)
 
 
 def files_of(face_import: Import, keys: list[str]) -> QuerySet[Image]:

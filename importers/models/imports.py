@@ -227,7 +227,6 @@ class Image(models.Model):
         "importers.Batch", on_delete=models.PROTECT, null=True, related_name="images"
     )
 
-    viewing: str  # only on rows that `vault.viewing` shows in a gallery
     sent_in: int  # only on rows that `intake.known` found at the list: the import that sent it
 
     class Meta:

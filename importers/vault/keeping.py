@@ -7,6 +7,7 @@ row, which `sweeping` removes, and never a row without its file.
 import logging
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from importers.imaging.inspection import EXTENSIONS
 from importers.models import Image, Import
 
 log = logging.getLogger(__name__)
+READERS = 8  # S3 takes long to answer, however small the file
 
 
 class StorageUnavailable(Exception):
@@ -58,6 +60,14 @@ def read(image: Image) -> bytes:
 def read_thumbnail(image: Image) -> bytes:
     """Raises the same as `read`."""
     return _read(image.thumbnail_key)
+
+
+def read_thumbnails(images: Iterable[Image]) -> dict[Image, bytes]:
+    """Return those that are stored. Raises OSError if they cannot be read now."""
+    images = list(images)
+    with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(_read_if_stored, (image.thumbnail_key for image in images))
+        return {image: data for image, data in zip(images, found, strict=True) if data}
 
 
 def destroy(*images: Image) -> None:
@@ -106,6 +116,13 @@ def _read(key: str) -> bytes:
     with default_storage.open(key) as stored:
         data: bytes = stored.read()
     return data
+
+
+def _read_if_stored(key: str) -> bytes:
+    try:
+        return _read(key)
+    except FileNotFoundError:
+        return b""
 
 
 def _folder(face_import: Import) -> str:

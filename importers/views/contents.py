@@ -16,7 +16,6 @@ from importers.forwarding.submission import preview
 from importers.intake import aside, entries, files, known
 from importers.models import Image, Import, Right
 from importers.views.htmx import HtmxHttpRequest, changes_draft
-from importers.views.images import show_gallery
 
 GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE, ASIDE_SHOWN = 48, 20, 24
 LONGEST_FILTER = 200
@@ -28,10 +27,8 @@ def shelf(request: HtmxHttpRequest, draft: Import) -> dict[str, Any]:
     left_out = draft.files.filter(state=Image.State.LEFT_OUT)
     rejected = left_out.exclude(reason__in=Image.ASIDE)
     page = request.GET.get("page") or request.POST.get("page")
-    gallery = Paginator(accepted, GALLERY_PAGE_SIZE).get_page(page)
-    show_gallery(request, draft, gallery)
     return {
-        "gallery": gallery,
+        "gallery": Paginator(accepted, GALLERY_PAGE_SIZE).get_page(page),
         "filter": request.POST.get("q", ""),
         "rejected": Paginator(rejected.order_by("reason", "pk"), REJECTED_PAGE_SIZE).get_page(
             request.GET.get("rejected")

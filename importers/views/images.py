@@ -1,16 +1,15 @@
 """Faces, for people who may see them; never for a cache."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
+from urllib3 import encode_multipart_formdata
 
-from importers.access import actors, lookups, rights
+from importers.access import actors, lookups
 from importers.access.rights import needs
-from importers.audit.actors import Actor
-from importers.models import Image, Import, Right
+from importers.models import Right
 from importers.vault import viewing
 
 # An image opened by itself must not run anything that its bytes may hide.
@@ -20,29 +19,36 @@ HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 @needs(Right.SEE_IMPORTS, Right.SEE_FACES)
 @require_safe
 def full(request: HttpRequest, key: UUID) -> HttpResponse:
-    image = lookups.visible_image(request, key)
-    return _answer(request, image, viewing.show, image.content_type)
+    image, actor = lookups.visible_image(request, key), actors.of(request)
+    return _answer(lambda: (viewing.show(image, actor), image.content_type))
 
 
 @needs(Right.SEE_IMPORTS, Right.SEE_FACES)
 @require_safe
 def thumbnail(request: HttpRequest, key: UUID) -> HttpResponse:
-    image = lookups.visible_image(request, key)
-    show = partial(viewing.show_thumbnail, viewing=request.GET.get("viewing", ""))
-    return _answer(request, image, show, "image/jpeg")
+    image, actor = lookups.visible_image(request, key), actors.of(request)
+    return _answer(lambda: (viewing.show_thumbnail(image, actor), "image/jpeg"))
 
 
-def show_gallery(request: HttpRequest, face_import: Import, images: Iterable[Image]) -> None:
-    """Record that the person sees these faces. Whoever may not see faces is shown none."""
-    if rights.may(request, Right.SEE_FACES):
-        viewing.show_gallery(face_import, images, actors.of(request))
+@needs(Right.SEE_IMPORTS, Right.SEE_FACES)
+@require_safe
+def thumbnails(request: HttpRequest, import_id: int) -> HttpResponse:
+    """Answer with a multipart form: the thumbnails of some images of an import, by their keys."""
+    face_import = lookups.visible_import(request, import_id)
+    images = lookups.faces_of(face_import, request.GET.getlist("key"))
+
+    def form() -> tuple[bytes, str]:
+        shown = viewing.show_gallery(face_import, images, actors.of(request))
+        fields = {str(image.key): ("face.jpg", data, "image/jpeg") for image, data in shown.items()}
+        return encode_multipart_formdata(fields)
+
+    return _answer(form)
 
 
-def _answer(
-    request: HttpRequest, image: Image, show: Callable[[Image, Actor], bytes], content_type: str
-) -> HttpResponse:
+def _answer(show: Callable[[], tuple[bytes, str]]) -> HttpResponse:
+    """Answer with what `show` returns: the bytes and their content type."""
     try:
-        data = show(image, actors.of(request))
+        data, content_type = show()
     except FileNotFoundError as error:
         raise Http404("The image is no longer in storage.") from error
     except OSError:

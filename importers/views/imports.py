@@ -28,7 +28,6 @@ from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
 from importers.views.downloads import csv_file
 from importers.views.drafts import draft_page
 from importers.views.htmx import HtmxHttpRequest
-from importers.views.images import show_gallery
 from importers.views.paging import cursors, query_without_cursors
 
 
@@ -128,7 +127,6 @@ def shown_files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
     rejected = left_out.exclude(reason=Image.REMOVED)
     images = Paginator(record.images(face_import), GALLERY_PAGE_SIZE)
     shown = images.get_page(request.GET.get("page"))
-    show_gallery(request, face_import, shown)
     return {
         "images": shown,
         "faces": [(image, outcomes.of(image)) for image in shown],

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from importers.access import actors, lookups
+from importers.access import actors, lookups, rights
 from importers.access.recent import needs_recent
 from importers.access.rights import needs
 from importers.audit import trail
@@ -17,7 +17,7 @@ from importers.audit.actions import Action
 from importers.consent import manifest
 from importers.models import Attestation, Entry, Image, Import, Right
 from importers.reporting import acts, exports, outcomes, record
-from importers.views.images import show_gallery
+from importers.vault import viewing
 
 PAGE_SIZE, PRINTED_PAGE_SIZE = 200, 5_000
 
@@ -57,9 +57,9 @@ def of_import(request: HttpRequest, import_id: int) -> HttpResponse:
 def of_image(request: HttpRequest, key: UUID) -> HttpResponse:
     image, actor = lookups.visible_file(request, key), actors.of(request)
     trail.append_once(actor, Action.RECORD_VIEWED, image)
-    if image.state == Image.State.ACCEPTED:
-        # First, so that the views below include this one.
-        show_gallery(request, image.face_import, [image])
+    has_a_face = image.state == Image.State.ACCEPTED and image.destroyed_at is None
+    if has_a_face and rights.may(request, Right.SEE_FACES):
+        viewing.record(image, actor)  # first, so that the views below include this one
     context: dict[str, Any] = {
         "image": image,
         "import": image.face_import,

@@ -151,7 +151,7 @@ def _insert(
         for field in model._meta.concrete_fields
         if field.name in values or not field.primary_key
     ]
-    columns = ", ".join(field.column for field in fields)
+    columns = ", ".join(field.attname for field in fields)
     selected = ", ".join(
         values[field.name].format_map(parts) if field.name in values else _default(field)
         for field in fields

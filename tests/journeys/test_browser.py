@@ -78,6 +78,9 @@ def test_import_works_without_javascript(
     page.get_by_role("button", name="Upload the chosen files").click()
     expect(page.get_by_text("127 accepted, 1 rejected.")).to_be_visible(timeout=SLOW_MS)
     expect(preview(page)).to_contain_text("in 3 batches (50, 49, 28)")
+    face = page.locator(".gallery img:visible").first
+    face.scroll_into_view_if_needed()
+    expect(face).not_to_have_js_property("naturalWidth", 0)
     attest(page, "fraud_exemption")
     expect(page.locator("#state .state")).to_have_attribute("data-state", "forwarding")
     forward()

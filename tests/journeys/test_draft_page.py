@@ -1,6 +1,7 @@
 """The images of a draft in a browser: entries from a CSV, selection, undo, lightbox, keyboard."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -89,6 +90,33 @@ def test_faces_are_reviewed_with_the_keyboard(page: Page, draft: Import) -> None
     expect(box).to_be_hidden()
     expect(page.locator("a[data-face]").nth(2)).to_be_focused()
     assert "face-002.jpg" not in accepted(draft)
+
+
+def expect_faces(page: Page, count: int) -> None:
+    faces = page.locator(".gallery img")
+    expect(faces).to_have_count(count)
+    for face in faces.all():
+        expect(face).not_to_have_js_property("naturalWidth", 0)
+
+
+def test_thumbnails_of_a_page_come_together_and_only_once(page: Page, draft: Import) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    page.reload()
+    expect_faces(page, 6)
+    page.get_by_role("button", name="Remove face-000.jpg").click()
+    expect_faces(page, 5)
+    for_faces = [path for path in asked if path.endswith(("thumbnail/", "thumbnails/"))]
+    assert for_faces == [f"/imports/{draft.pk}/thumbnails/"]
+
+
+def test_thumbnails_that_cannot_be_read_are_asked_for_again(page: Page, draft: Import) -> None:
+    page.route("**/thumbnails/*", lambda route: route.fulfill(status=503))
+    page.reload()
+    expect(page.locator(".gallery img[src='']")).to_have_count(6)
+    page.unroute("**/thumbnails/*")
+    page.get_by_role("button", name="Remove face-000.jpg").click()
+    expect_faces(page, 5)
 
 
 def test_upload_pauses_while_the_server_is_away_and_resumes(

@@ -1,14 +1,13 @@
 """Showing a face; each view is recorded."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.core.files.storage import default_storage
 
-from importers.audit import trail
 from importers.audit.actors import Actor
 from importers.models import AuditEvent, Image, Import, Person
-from importers.vault import viewing
+from importers.vault import keeping, viewing
 from tests.support.makers import AddFile
 from tests.support.pictures import draw
 
@@ -74,20 +73,24 @@ def test_each_person_and_each_face_has_its_own_view(
 
 class TestGallery:
     @pytest.fixture
-    def gallery(self, add_file: AddFile, draft: Import, actor: Actor) -> list[Image]:
-        """Two images that the person sees."""
-        shown = [add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image]
-        viewing.show_gallery(draft, shown, actor)
-        return shown
+    def gallery(self, add_file: AddFile) -> list[Image]:
+        return [add_file("a.jpg", draw(1)).image, add_file("b.jpg", draw(2)).image]
 
     def galleries(self) -> list[list[int]]:
         """The images of each view of a gallery that was recorded."""
         events = AuditEvent.objects.filter(action="gallery.viewed")
         return [event.details["images"] for event in events]
 
+    def test_each_face_is_shown_by_its_thumbnail(
+        self, gallery: list[Image], draft: Import, actor: Actor
+    ) -> None:
+        shown = viewing.show_gallery(draft, gallery, actor)
+        assert shown == {image: keeping.read_thumbnail(image) for image in gallery}
+
     def test_one_row_names_every_face_of_a_gallery(
         self, gallery: list[Image], draft: Import, actor: Actor
     ) -> None:
+        viewing.show_gallery(draft, gallery, actor)
         event = AuditEvent.objects.get(action="gallery.viewed")
         assert (event.object_type, event.object_id) == ("import", str(draft.pk))
         assert event.actor == actor.user
@@ -97,44 +100,18 @@ class TestGallery:
         self, gallery: list[Image], draft: Import, actor: Actor, add_file: AddFile
     ) -> None:
         viewing.show_gallery(draft, gallery, actor)
+        viewing.show_gallery(draft, gallery, actor)
         new = add_file("c.jpg", draw(3)).image
         viewing.show_gallery(draft, [*gallery, new], actor)
         assert self.galleries() == [[image.pk for image in gallery], [new.pk]]
 
-    def test_destroyed_face_is_not_shown(self, add_file: AddFile, actor: Actor) -> None:
-        image = add_file().image
-        image.destroyed_at = datetime.now(UTC)
-        viewing.show_gallery(image.face_import, [image], actor)
-        assert self.galleries() == []
-        assert not hasattr(image, "viewing")
-
-    def test_thumbnail_of_a_recorded_gallery_is_not_recorded_again(
-        self, gallery: list[Image], actor: Actor
+    def test_face_that_is_no_longer_stored_is_not_shown_and_not_recorded(
+        self, gallery: list[Image], draft: Import, actor: Actor
     ) -> None:
-        for image in gallery:
-            viewing.show_thumbnail(image, actor, image.viewing)
-        assert views() == []
-
-    @pytest.mark.parametrize("proof", ["", ":x:y", "another image's", "another person's", "old"])
-    def test_thumbnail_without_a_valid_proof_is_recorded(
-        self,
-        proof: str,
-        gallery: list[Image],
-        actor: Actor,
-        draft: Import,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        image, other = gallery
-        given = {"another image's": other.viewing, "another person's": image.viewing}
-        given["old"] = image.viewing
-        if proof == "another person's":
-            colleague = Person.objects.create_user("colleague")
-            actor = Actor.of_user(colleague, address="", sign_in_method="")
-        if proof == "old":
-            monkeypatch.setattr(trail, "SAME_ACT", timedelta(seconds=-1))
-        viewing.show_thumbnail(image, actor, given.get(proof, proof))
-        (event,) = views()
-        assert (event.actor, event.object_id) == (actor.user, str(image.pk))
+        lost, stored = gallery
+        default_storage.delete(lost.thumbnail_key)
+        assert [*viewing.show_gallery(draft, gallery, actor)] == [stored]
+        assert self.galleries() == [[stored.pk]]
 
 
 def test_missing_face_is_not_shown_and_not_recorded(image: Image, actor: Actor) -> None:

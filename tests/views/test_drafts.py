@@ -102,7 +102,7 @@ class TestPage:
     ) -> None:
         add_rows(empty_draft, 100)
         pages = [page_of(signed_in, empty_draft, f"?page={number}") for number in (1, 2, 3)]
-        shown = [re.findall(r'alt="(row-\d+.jpg)"', html) for html in pages]
+        shown = [re.findall(r'data-key=\S+\s+alt="(row-\d+.jpg)"', html) for html in pages]
         assert [len(names) for names in shown] == [48, 48, 4]
         assert sorted(sum(shown, [])) == [f"row-{number:03}.jpg" for number in range(100)]
         assert "97–100 of 100" in words(pages[2])
@@ -114,7 +114,7 @@ class TestPage:
         add_rows(empty_draft, 45, Image.State.LEFT_OUT)
         html = page_of(signed_in, empty_draft, "?rejected=3&page=2")
         assert html.count('data-code="damaged"') == 5
-        assert re.findall(r'alt="(row-\d+.jpg)"', html) == ["row-048.jpg"]
+        assert re.findall(r'data-key=\S+\s+alt="(row-\d+.jpg)"', html) == ["row-048.jpg"]
         assert "?rejected=2&amp;page=2" in html
         assert "?page=1&amp;rejected=3" in html
 

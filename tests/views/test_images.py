@@ -1,12 +1,14 @@
-"""Serving an image and its thumbnail; each view of a face is recorded."""
+"""Serving images and thumbnails; each view of a face is recorded."""
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
-from html import unescape
+from email.parser import BytesParser
+from email.policy import HTTP
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.files.storage import default_storage
@@ -18,8 +20,8 @@ from PIL import Image as Picture
 
 from importers.audit import trail
 from importers.models import AuditEvent, FaceList, Image, Import, Person, Role
+from importers.vault import keeping
 from tests.support.makers import MakeDraft
-from tests.support.pages import page_of
 from tests.support.people import PASSWORD, make_person
 from tests.support.pictures import draw
 from tests.support.stored_files import keys_of
@@ -77,14 +79,52 @@ def test_repeated_views_are_recorded_once(signed_in: Client, image: Image, offic
     assert event.details == {"face_import": image.face_import_id}
 
 
-def test_page_of_thumbnails_is_recorded_as_one_view(signed_in: Client, draft: Import) -> None:
-    addresses = re.findall(r'src="([^"]*/thumbnail/[^"]*)"', page_of(signed_in, draft))
-    assert len(addresses) == 3
-    for address in map(unescape, addresses):
-        assert signed_in.get(address).headers["Content-Type"] == "image/jpeg"
+def thumbnails(client: Client, face_import: Import, keys: Iterable[object]) -> Any:
+    return client.get(
+        reverse("thumbnails", args=[face_import.pk]), {"key": [str(key) for key in keys]}
+    )
+
+
+def test_thumbnails_of_a_page_come_as_one_form_and_are_one_view(
+    signed_in: Client, submitted: Import
+) -> None:
+    images = list(submitted.files.all())
+    response = thumbnails(signed_in, submitted, (image.key for image in images))
+    check_headers(response)
+    head = f"Content-Type: {response.headers['Content-Type']}\r\n\r\n".encode()
+    parts = BytesParser(policy=HTTP).parsebytes(head + response.content).iter_parts()
+    shown = {part.get_param("name", header="content-disposition"): part for part in parts}
+    assert {key: part.get_content() for key, part in shown.items()} == {
+        str(image.key): keeping.read_thumbnail(image) for image in images
+    }
+    assert {part.get_content_type() for part in shown.values()} == {"image/jpeg"}
     event = AuditEvent.objects.get(action="gallery.viewed")
-    assert event.details == {"images": [image.pk for image in draft.files.all()]}
+    assert event.details == {"images": [image.pk for image in images]}
     assert not AuditEvent.objects.filter(action="face.viewed").exists()
+
+
+@pytest.mark.parametrize(
+    "cause", ["unknown", "destroyed", "rejected", "lost from storage", "another import's"]
+)
+def test_unavailable_face_is_left_out_of_the_thumbnails(
+    cause: str, signed_in: Client, image: Image, make_draft: MakeDraft, face_list: FaceList
+) -> None:
+    keys = {other.key for other in image.face_import.files.exclude(pk=image.pk)}
+    make_unavailable(cause, image)
+    asked: UUID = image.key
+    if cause == "unknown":
+        asked = uuid4()
+    elif cause == "another import's":
+        asked = make_draft(face_list, 1).files.get().key
+    response = thumbnails(signed_in, image.face_import, [asked, *keys])
+    names = re.findall(rb'name="([0-9a-f-]{36})"', response.content)
+    assert {UUID(name.decode()) for name in names} == keys
+    event = AuditEvent.objects.get(action="gallery.viewed")
+    assert len(event.details["images"]) == len(keys) == 2
+
+
+def test_thumbnails_need_keys_of_images(signed_in: Client, submitted: Import) -> None:
+    assert thumbnails(signed_in, submitted, ["no-key"]).status_code == 404
 
 
 def test_later_views_and_other_people_are_recorded_separately(
@@ -118,6 +158,12 @@ def test_unavailable_image_is_404_and_not_recorded_as_viewed(
     cause: str, name: str, signed_in: Client, image: Image
 ) -> None:
     key = uuid4() if cause == "unknown" else image.key
+    make_unavailable(cause, image)
+    assert signed_in.get(reverse(name, args=[key])).status_code == 404
+    assert not AuditEvent.objects.filter(action="face.viewed").exists()
+
+
+def make_unavailable(cause: str, image: Image) -> None:
     rows = Image.objects.filter(pk=image.pk)
     if cause == "destroyed":
         rows.update(destroyed_at=Now(), storage_key="", thumbnail_key="")
@@ -128,11 +174,9 @@ def test_unavailable_image_is_404_and_not_recorded_as_viewed(
     elif cause == "lost from storage":
         for stored in keys_of(image):
             default_storage.delete(stored)
-    assert signed_in.get(reverse(name, args=[key])).status_code == 404
-    assert not AuditEvent.objects.filter(action="face.viewed").exists()
 
 
-@pytest.mark.parametrize("name", ["image", "thumbnail"])
+@pytest.mark.parametrize("name", ["image", "thumbnail", "thumbnails"])
 def test_unreadable_storage_is_503_and_not_recorded_as_viewed(
     name: str, signed_in: Client, image: Image
 ) -> None:
@@ -140,7 +184,10 @@ def test_unreadable_storage_is_503_and_not_recorded_as_viewed(
     path = Path(default_storage.path(key))
     path.unlink()
     path.mkdir()
-    response = signed_in.get(reverse(name, args=[image.key]))
+    if name == "thumbnails":
+        response = thumbnails(signed_in, image.face_import, [image.key])
+    else:
+        response = signed_in.get(reverse(name, args=[image.key]))
     assert response.status_code == 503
     assert "cannot be read from storage now" in response.content.decode()
-    assert not AuditEvent.objects.filter(action="face.viewed").exists()
+    assert not AuditEvent.objects.filter(action__endswith=".viewed").exists()

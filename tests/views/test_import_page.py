@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from importers.audit.actors import Actor
-from importers.models import Attestation, AuditEvent, Batch, FaceList, Image, Import
+from importers.models import Attestation, Batch, FaceList, Image, Import
 from tests.support.attestations import submit
 from tests.support.files import incoming, receive_one
 from tests.support.image_rows import add_rows
@@ -176,15 +176,12 @@ class TestImages:
         assert reverse("thumbnail", args=[image.key]) not in html
         assert f'href="{reverse("image", args=[image.key])}"' not in html
 
-    def test_images_come_a_page_at_a_time_and_each_page_is_one_view(
-        self, signed_in: Client, submitted: Import
-    ) -> None:
+    def test_images_come_a_page_at_a_time(self, signed_in: Client, submitted: Import) -> None:
         add_rows(submitted, 60)
         html = page_of(signed_in, submitted, "?page=2")
         assert "49–63 of 63" in words(html)
         assert 'href="?page=1#images-head"' in html
-        (view,) = AuditEvent.objects.filter(action="gallery.viewed")
-        assert len(view.details["images"]) == 15
+        assert html.count("data-key") == 15
 
     def test_rejected_files_are_listed_with_their_reasons(
         self, signed_in: Client, submitted: Import

@@ -214,10 +214,10 @@ class TestImage:
         self, signed_in: Client, image: Image
     ) -> None:
         response = image_record(signed_in, image)
-        (view,) = AuditEvent.objects.filter(action="gallery.viewed")
-        assert view.details == {"images": [image.pk]}
-        assert "officer 127.0.0.1 On a page of 1 image" in words_of(response)
-        assert f"{reverse('thumbnail', args=[image.key])}?viewing=" in response.content.decode()
+        signed_in.get(reverse("thumbnail", args=[image.key]))  # as the page does
+        (view,) = AuditEvent.objects.filter(action="face.viewed")
+        assert view.object_id == str(image.pk)
+        assert "officer 127.0.0.1 Opened alone" in words_of(response)
 
     def test_record_names_everyone_who_viewed_the_face(
         self, signed_in: Client, image: Image, submitted: Import

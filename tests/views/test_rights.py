@@ -62,6 +62,7 @@ batch_undo                       yes     403      403     404           404     
 forwarding_pause                 yes     403      403     403           403      mfa    in
 forwarding_resume                yes     403      403     403           403      mfa    in
 image                            yes     yes      yes     404           404      mfa    in
+thumbnails                       yes     yes      yes     404           404      mfa    in
 thumbnail                        yes     yes      yes     404           404      mfa    in
 image_record                     yes     yes      yes     404           404      mfa    in
 lists                            yes     yes      yes     yes           403      mfa    in

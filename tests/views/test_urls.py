@@ -72,6 +72,7 @@ ROUTES = {
     "images_csv": Route(READ, of="import"),
     "image": Route(READ, of="image"),
     "image_record": Route(READ, of="image"),
+    "thumbnails": Route(READ, of="import"),
     "thumbnail": Route(READ, of="image"),
     "lists": Route(READ),
     "lists_sync": Route(CHANGE),

@@ -1,0 +1,35 @@
+/* Loads the thumbnails of a page together: a request for each would take the server many times
+   longer. Without this script, each is loaded by itself. */
+
+/** @type {Map<string, Promise<string | undefined>>} Where this page keeps each, by the image's key. */
+const addresses = new Map();
+
+async function receive(from, keys) {
+  const response = await fetch(`${from}?${new URLSearchParams(keys.map((key) => ["key", key]))}`);
+  const form = response.ok ? await response.formData() : [];
+  return new Map([...form].map(([key, file]) => [key, URL.createObjectURL(file)]));
+}
+
+function ask(from, keys) {
+  const received = receive(from, keys).catch(() => new Map());
+  for (const key of keys) addresses.set(key, received.then((found) => found.get(key)));
+}
+
+async function show(image) {
+  const { key } = image.dataset;
+  const address = await addresses.get(key);
+  if (!address) addresses.delete(key); // to be asked for again when the gallery is
+  image.src = address ?? ""; // without one, the browser shows the name
+}
+
+function showAll() {
+  for (const gallery of document.querySelectorAll("[data-thumbnails]")) {
+    const images = [...gallery.querySelectorAll("img[data-key]:not([src])")];
+    const keys = images.map(({ dataset }) => dataset.key).filter((key) => !addresses.has(key));
+    if (keys.length) ask(gallery.dataset.thumbnails, keys);
+    images.forEach(show);
+  }
+}
+
+htmx.onLoad(showAll);
+document.documentElement.classList.add("scripted");
