@@ -1,5 +1,6 @@
 """Values for every page: what the person may do, the environment, and what stops all sending."""
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,8 +16,9 @@ def persona(request: HttpRequest) -> dict[str, Any]:
     """Return all unevaluated: a fragment must not pay for what it does not use."""
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {"password_sign_in": settings.PASSWORD_SIGN_IN}
+    gateway = SimpleLazyObject(environments.gateway)
     return {
         "may": SimpleLazyObject(lambda: dict.fromkeys(rights.of(request), True)),
-        "gateway": SimpleLazyObject(environments.gateway),
-        "gateway_notices": gateway_notices,
+        "gateway": gateway,
+        "gateway_notices": partial(gateway_notices, gateway),
     }

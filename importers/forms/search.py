@@ -80,8 +80,9 @@ class SearchForm(forms.Form):
         return [
             (field.label, str(label))
             for field in self.filters
+            if field.value()  # the choices of people are read from the database
             for code, label in field.field.choices
-            if code and str(code) == field.value()
+            if str(code) == field.value()
         ]
 
     def query(self) -> Query:

@@ -56,9 +56,9 @@ OTHER: tuple[Level, str, str] = (
 )
 
 
-def gateway_notices() -> list[Notice]:
-    """Return what concerns every import. It is shown on every page."""
-    gateway = environments.gateway()
+def gateway_notices(gateway: Gateway | None = None) -> list[Notice]:
+    """Return what concerns every import, by the gateway as read before, or as it stands."""
+    gateway = gateway or environments.gateway()
     found = [_paused(gateway)] if gateway.paused_at else []
     return [*found, _stopped(gateway)] if _stops_anything(gateway) else found
 

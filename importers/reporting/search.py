@@ -137,7 +137,9 @@ def _batches_of(importer_id: str) -> list[int]:
     """Return the batches that may have this importer: several if their answers were lost."""
     claimed = Batch.objects.exclude(importer_id="").order_by()
     groups = claimed.filter(importer_id=importer_id).values_list("importer_among", flat=True)
-    importers = {importer_id}.union(*groups)
+    if (group := groups.first()) is None:
+        return []
+    importers = {importer_id, *group}
     return [*claimed.filter(importer_id__in=importers).values_list("pk", flat=True)]
 
 
