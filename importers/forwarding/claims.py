@@ -8,6 +8,7 @@ bytes under the same key.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -56,7 +57,10 @@ class Leases:
 def is_any_due(environment: str) -> bool:
     """Return True if a batch could be sent. Idle workers ask all the time, so in one query."""
     due = Batch.objects.of_environment(environment).due()
-    return due.exists() and due.not_held().exists()
+    if not due.exists():
+        return False
+    to_send = due.not_held()
+    return to_send is due or to_send.exists()
 
 
 def claim(owner: str, *, trial: bool = False) -> Batch | None:
@@ -65,9 +69,9 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
     While sending is stopped, only a `trial` goes: a batch in doubt, or a new one if none is.
     """
     with transaction.atomic():
-        batches = Batch.objects.of_environment(environments.current())
-        due = _in_order(batches).only("state", "fence", "may_have_arrived", "idempotency_key")
-        if trial and batches.in_doubt().exists():
+        environment = environments.current()
+        due = _in_order(environment).not_held()
+        if trial and Batch.objects.of_environment(environment).in_doubt().exists():
             due = due.filter(may_have_arrived=True)
         # SQLite has no row locks and needs none: this transaction holds its only write lock.
         if connection.features.has_select_for_update_skip_locked:
@@ -88,18 +92,22 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
             return None
         if not batch.lend(owner, from_now(lease_time())):
             return None
-        return Batch.objects.select_related("face_import__face_list").get(pk=batch.pk)
+        return Batch.objects.get(pk=batch.pk)
 
 
-def _in_order(batches: BatchQuerySet) -> BatchQuerySet:
-    """Return the batches that are due: first those in doubt, then those of another size.
+@cache
+def _in_order(environment: str) -> BatchQuerySet:
+    """Return the batches that are due, with little of each: building the query takes long enough.
 
-    If the answers to batches under way at the same time are lost, Persona's counts can tell whose
-    importer is whose only if their sizes differ.
+    First come those in doubt, then those of another size. If the answers to batches under way at
+    the same time are lost, Persona's counts can tell whose importer is whose only if their sizes
+    differ.
     """
+    batches = Batch.objects.of_environment(environment)
     sizes = batches.filter(state__in=Batch.UNDER_WAY).values("image_count")
-    due = batches.due().not_held().annotate(size_is_taken=Q(image_count__in=sizes))
-    return due.order_by("-may_have_arrived", "size_is_taken", "next_attempt_at", "pk")
+    due = batches.due().annotate(size_is_taken=Q(image_count__in=sizes))
+    due = due.order_by("-may_have_arrived", "size_is_taken", "next_attempt_at", "pk")
+    return due.only("state", "fence", "may_have_arrived", "idempotency_key")
 
 
 def workers_keep_dying(batch: Batch) -> bool:

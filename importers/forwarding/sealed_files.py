@@ -3,7 +3,7 @@
 from importers.consent import seal
 from importers.consent.seal import SealBroken
 from importers.imaging.inspection import digest
-from importers.models import Batch, Image
+from importers.models import Batch, Image, Import
 from importers.persona.client import ImageFile
 from importers.vault import keeping
 
@@ -18,6 +18,8 @@ class Unreadable(Exception):
 
 def read(batch: Batch) -> list[ImageFile]:
     """Return the batch's files, each of them as attested. Raises SealBroken or Unreadable."""
+    imports = Import.objects.select_related("face_list").prefetch_related("attestations")
+    batch.face_import = imports.get(pk=batch.face_import_id)
     signed = batch.face_import.attestation
     if signed is None:
         raise SealBroken("The import has no attestation in force.")

@@ -31,7 +31,8 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def not_held(self) -> Self:
         """Without those of a held list. There is hardly ever one, and a join takes longer."""
-        held = list(FaceList.objects.filter(held_until__gt=Now()).values_list("pk", flat=True))
+        lists = FaceList.objects.filter(held_until__gt=Now()).order_by()
+        held = list(lists.values_list("pk", flat=True))
         return self.exclude(face_import__face_list__in=held) if held else self
 
     def possibly_at_persona(self) -> Self:
@@ -50,6 +51,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def to_poll(self) -> Self:
         return self.filter(state=self.model.State.IMPORTING, next_attempt_at__lte=Now())
+
+    def to_ask_about(self) -> Self:
+        """To be polled, or to be recovered."""
+        return self.to_poll() | self.to_recover()
 
     def retriable(self) -> Self:
         """Failed and certainly not at Persona: a new key is safe."""

@@ -28,8 +28,14 @@ FORGOTTEN_AFTER = timedelta(days=1)
 
 def step(leases: Leases) -> bool:
     """Send one batch, poll once and recover. Return False if there was nothing to do."""
-    done = [send_next(leases), poll(), recover()]
-    return any(done)
+    return any([send_next(leases), follow()])
+
+
+def follow() -> bool:
+    """Poll once and recover. Return False if there was nothing to do."""
+    batches = Batch.objects.of_environment(environments.current())
+    # Asked first, because an idle worker asks all the time.
+    return batches.to_ask_about().exists() and any([poll(), recover()])
 
 
 def is_drained() -> bool:
@@ -48,7 +54,7 @@ def sign_off(owner: str) -> None:
 
 def watch(stop: threading.Event, until: Callable[[], bool]) -> bool:
     """Poll, recover, sync the lists when that is due, and set `stop` once `until` holds."""
-    worked = any([poll(), recover()])
+    worked = follow()
     if catalog.sync_is_due():
         sync_lists()
     if until():

@@ -15,10 +15,9 @@ import json
 from importers.forwarding import estimate
 from importers.forwarding.claims import Leases
 from importers.gateway import rate_limit
-from importers.forwarding.polling import poll
-from importers.forwarding.recovery import recover
 from importers.forwarding.sending import send_next
 from importers.models import Image, Import
+from importers.worker import jobs
 from tests.bench.figures import milliseconds
 
 leases, budget = Leases("bench"), rate_limit.budget("local")
@@ -27,7 +26,7 @@ batches = list(latest.batches.all())
 destroyed = Image.objects.filter(destroyed_at__gt=latest.created_at).order_by()
 print(json.dumps({
     "sender": milliseconds(lambda: send_next(leases), 100),
-    "watcher": milliseconds(lambda: [poll(), recover()], 100),
+    "watcher": milliseconds(jobs.follow, 100),
     "estimate": milliseconds(lambda: estimate.time_left("local", batches, budget), 100),
     "plan": destroyed.explain(),
 }))

@@ -252,7 +252,7 @@ class TestImage:
         assert "Not sent (draft discarded)" in words_of(response)
         assert f"{face.destroyed_at:%H:%M:%S} UTC" in words_of(response)
         assert "/thumbnail/" not in response.content.decode()
-        assert not AuditEvent.objects.filter(action="gallery.viewed").exists()
+        assert not AuditEvent.objects.filter(action="face.viewed").exists()
 
     def test_destroyed_image_keeps_its_record(self, signed_in: Client, image: Image) -> None:
         Image.objects.filter(pk=image.pk).update(destroyed_at=Now(), storage_key="")
