@@ -16,7 +16,7 @@ def persona(request: HttpRequest) -> dict[str, Any]:
     """Return all unevaluated: a fragment must not pay for what it does not use."""
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {"password_sign_in": settings.PASSWORD_SIGN_IN}
-    gateway = SimpleLazyObject(environments.gateway)
+    gateway: Any = SimpleLazyObject(environments.gateway)
     return {
         "may": SimpleLazyObject(lambda: dict.fromkeys(rights.of(request), True)),
         "gateway": gateway,

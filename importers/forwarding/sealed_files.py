@@ -18,6 +18,7 @@ class Unreadable(Exception):
 
 def read(batch: Batch) -> list[ImageFile]:
     """Return the batch's files, each of them as attested. Raises SealBroken or Unreadable."""
+    # Read once for the whole send.
     imports = Import.objects.select_related("face_list").prefetch_related("attestations")
     batch.face_import = imports.get(pk=batch.face_import_id)
     signed = batch.face_import.attestation

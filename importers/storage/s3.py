@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 from boto3.s3.transfer import TransferConfig
@@ -27,6 +28,7 @@ CLIENT = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
+_connecting = Lock()
 PROBE = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
 # A multipart upload that is cut short would leave parts of a face that no list shows.
 ONE_PUT = TransferConfig(multipart_threshold=5_000_000_000, use_threads=False)
@@ -60,10 +62,14 @@ class PrivateS3Storage(S3Storage):  # type: ignore[misc]  # the library has no t
             **options,
         )
 
-    @cached_property
+    _shared: Any = None
+
+    @property
     def connection(self) -> Any:
         """One for all threads: a client may be shared, and each further one costs 13 MB."""
-        return super().connection
+        with _connecting:  # the first thumbnails of a page are read by several threads at once
+            self._shared = self._shared or super().connection
+            return self._shared
 
     @cached_property
     def _probing(self) -> Any:

@@ -16,6 +16,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
+from storages.backends.s3 import S3Storage
 
 from importers.audit.actors import Actor
 from importers.intake import drafts
@@ -49,6 +50,23 @@ class TestImages:
         image = add_file(data=draw(7)).image
         assert viewing.show(image, actor) == draw(7)
         assert viewing.show_thumbnail(image, actor)[:2] == b"\xff\xd8"
+
+    def test_thumbnails_of_a_page_are_read_together_over_one_connection(
+        self, s3: S3, add_file: AddFile, actor: Actor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        images = [add_file(f"{n}.jpg", draw(n)).image for n in range(12)]
+        made: list[object] = []
+        make = S3Storage._create_session
+
+        def note(storage: S3Storage) -> Any:
+            made.append(storage)
+            return make(storage)
+
+        monkeypatch.setattr(S3Storage, "_create_session", note)
+        default_storage._shared = None  # type: ignore[attr-defined]  # as after a start
+        shown = viewing.show_gallery(images[0].face_import, images, actor)
+        assert {data[:2] for data in shown.values()} == {b"\xff\xd8"}
+        assert (len(shown), len(made)) == (12, 1)
 
     def test_stored_image_reaches_persona_unchanged(
         self,
