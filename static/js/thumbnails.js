@@ -18,13 +18,24 @@ function ask(from, keys) {
 async function show(image) {
   const { key } = image.dataset;
   const address = await addresses.get(key);
-  if (!address) addresses.delete(key); // to be asked for again when the gallery is
-  image.src = address ?? ""; // without one, the browser shows the name
+  if (address) {
+    image.src = address;
+    return;
+  }
+  addresses.delete(key); // to be asked for again when the gallery is
+  sayFailed(image);
+}
+
+function sayFailed(image) {
+  const words = Object.assign(document.createElement("span"), { className: "destroyed" });
+  words.textContent = "Cannot be loaded";
+  image.after(words);
+  image.hidden = true;
 }
 
 function showAll() {
   for (const gallery of document.querySelectorAll("[data-thumbnails]")) {
-    const images = [...gallery.querySelectorAll("img[data-key]:not([src])")];
+    const images = [...gallery.querySelectorAll("img[data-key]:not([src], [hidden])")];
     const keys = images.map(({ dataset }) => dataset.key).filter((key) => !addresses.has(key));
     if (keys.length) ask(gallery.dataset.thumbnails, keys);
     images.forEach(show);
