@@ -20,10 +20,10 @@ async function show(image) {
   const address = await addresses.get(key);
   if (address) {
     image.src = address;
-    return;
+  } else if (!image.hidden) {
+    addresses.delete(key); // to be asked for again when the gallery is
+    sayFailed(image);
   }
-  addresses.delete(key); // to be asked for again when the gallery is
-  sayFailed(image);
 }
 
 function sayFailed(image) {

@@ -100,6 +100,7 @@ def expect_faces(page: Page, count: int) -> None:
 
 
 def test_thumbnails_of_a_page_come_together_and_only_once(page: Page, draft: Import) -> None:
+    expect_faces(page, 6)  # the page on which they were dropped has asked for them
     asked: list[str] = []
     page.on("request", lambda request: asked.append(urlsplit(request.url).path))
     page.reload()
