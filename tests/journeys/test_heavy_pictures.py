@@ -21,7 +21,7 @@ from tests.support.site import Person
 
 NO_PERSONA = "http://127.0.0.1:9/api/v1"
 MOST_WEB_KILOBYTES = 300_000
-LONGEST_SECONDS, PATIENCE_SECONDS = 2, 120  # other tests use the same processors
+LONGEST_SECONDS, PATIENCE_SECONDS = 1, 120
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
 
 
