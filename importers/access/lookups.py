@@ -58,7 +58,7 @@ def visible_image(request: HttpRequest, key: UUID) -> Image:
 def faces_of(face_import: Import, keys: list[str]) -> QuerySet[Image]:
     """Return the accepted images with these keys, of an import that this person may see.
 
-    Raises 404 if one is no key. A key that no such image of the import has is left out.
+    Raises 404 if one is not a key. A key that belongs to no such image is left out.
     """
     return files_of(face_import, keys).filter(**HAS_A_FACE)
 

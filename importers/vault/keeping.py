@@ -17,7 +17,7 @@ from importers.imaging.inspection import EXTENSIONS
 from importers.models import Image, Import
 
 log = logging.getLogger(__name__)
-READERS = 8  # S3 takes long to answer, however small the file
+READERS = 8  # at once: S3 is slow to answer, however small the file
 
 
 class StorageUnavailable(Exception):

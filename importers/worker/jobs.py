@@ -34,7 +34,7 @@ def step(leases: Leases) -> bool:
 def follow() -> bool:
     """Poll once and recover. Return False if there was nothing to do."""
     batches = Batch.objects.of_environment(environments.current())
-    # Asked first, because an idle worker asks all the time.
+    # One query if there is nothing to do, because an idle worker asks all the time.
     return batches.to_ask_about().exists() and any([poll(), recover()])
 
 

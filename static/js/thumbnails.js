@@ -1,7 +1,7 @@
-/* Loads the thumbnails of a page together: a request for each would take the server many times
-   longer. Without this script, each is loaded by itself. */
+/* Loads the thumbnails of a page with one request, because one for each takes the server several
+   times as long. Without this script, each has its own. */
 
-/** @type {Map<string, Promise<string | undefined>>} Where this page keeps each, by the image's key. */
+/** @type {Map<string, Promise<string | undefined>>} Their addresses in this page, by image key. */
 const addresses = new Map();
 
 async function receive(from, keys) {
@@ -21,7 +21,7 @@ async function show(image) {
   if (address) {
     image.src = address;
   } else if (!image.hidden) {
-    addresses.delete(key); // to be asked for again when the gallery is
+    addresses.delete(key); // so that the next gallery with it asks again
     sayFailed(image);
   }
 }
