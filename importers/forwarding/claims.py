@@ -70,7 +70,7 @@ def claim(owner: str, *, trial: bool = False) -> Batch | None:
     """
     with transaction.atomic():
         environment = environments.current()
-        due = _in_order(environment).not_held()
+        due = _in_order(environment).all().not_held()  # a copy, even if no list is held
         if trial and Batch.objects.of_environment(environment).in_doubt().exists():
             due = due.filter(may_have_arrived=True)
         # SQLite has no row locks and needs none: this transaction holds its only write lock.
