@@ -4,10 +4,11 @@ import hashlib
 import time
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, F, QuerySet, Value
-from django.db.models.expressions import RawSQL
+from django.db import connection
+from django.db.models import Exists, F, Subquery
 from django.db.models.functions import JSONObject
 
 from importers.forwarding import estimate
@@ -15,7 +16,7 @@ from importers.forwarding.estimate import TimeLeft
 from importers.forwarding.notices import Notice, notices_of
 from importers.gateway import environments, rate_limit
 from importers.gateway.rate_limit import Budget
-from importers.models import Batch, Gateway, Import, Problem, Worker
+from importers.models import Batch, Gateway, Import, Problem, Worker, compiled
 
 State = Batch.State
 # A few batches are all shown. Of more, only the exceptions are, and a page of the others on demand.
@@ -171,41 +172,39 @@ class Progress:
 
 def of_import(face_import: Import, page_number: str | None = None) -> Progress:
     # The version first: what changes between the two reads is then shown at the next poll.
-    seen = version(Import.objects.all(), face_import.pk)
+    seen = version(face_import.pk)
     batches = list(face_import.batches.order_by("number"))
     face_import.is_troubled = any(batch.needs_a_person for batch in batches)
     notices = notices_of(face_import) if face_import.is_unfinished else []
     return Progress(face_import, batches, notices, seen, page_number)
 
 
-def version(imports: QuerySet[Import], import_id: int) -> str:
+def version(import_id: int) -> str:
     """Return a hash that changes with anything on the page of an import, or "" if it is not there.
 
     It also changes each minute, for what depends on the time: API usage, time left, batches that
     are overdue. It takes one query.
     """
     environment = environments.current()
-    rows = imports.filter(pk=import_id).values_list(
-        *("revision", "state", "face_list__name", "face_list__problem"),
-        *_surroundings(environment),
-    )
-    shown = next(iter(rows.order_by()), None)  # first() would sort the one row
+    sql, parameters = _shown_beside(environment)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*parameters, import_id])
+        shown = cursor.fetchone()
     whole = repr((shown, environment, minute_of(import_id))).encode()
     return hashlib.sha256(whole).hexdigest()[:16] if shown else ""
 
 
 @cache
-def _surroundings(environment: str) -> list[RawSQL]:
-    """Return what the notices show of an environment, beside the import itself.
-
-    It is compiled only once, because that takes many times as long as to run it.
-    """
+def _shown_beside(environment: str) -> tuple[str, list[Any]]:
+    """Return the query of an import's revision and of what its notices show of an environment."""
     unsent = Batch.objects.of_environment(environment).unsent()
     row = JSONObject(**{column: F(column) for column in GATEWAY_SHOWN}, unsent=Exists(unsent))
     gateway = Gateway.objects.filter(environment=environment).values_list(row)
-    worker = Worker.objects.seen().values_list(Value(1))[:1]
-    compiled = [shown.query.sql_with_params() for shown in (gateway, worker)]
-    return [RawSQL(f"({sql})", params) for sql, params in compiled]  # noqa: S611  (all our own)
+    rows = Import.objects.values_list(
+        *("revision", "state", "face_list__name", "face_list__problem"),
+        *(Subquery(gateway), Exists(Worker.objects.seen())),
+    )
+    return compiled.by_key(rows)
 
 
 def minute_of(import_id: int) -> int:
