@@ -1,6 +1,7 @@
 """A folder dropped on the page of a draft in a real Chromium, and what others notice of it."""
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ from tests.bench.photos import new_photos, write_photos
 from tests.support.bare_site import bare_site
 from tests.support.browser import chromium, drop
 from tests.support.people import sign_in
-from tests.support.site import Person
+from tests.support.site import PERSON, Person
 
 UPLOAD_MS = 1_800_000
 QUIET_SECONDS, PAUSE_SECONDS = 10, 0.1
+LOWEST = 19
 # The browser reports each task of more than 50 ms in its main thread.
 LONGEST_TASK = """
 window.longestTask = 0;
@@ -39,6 +41,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
     ):
         photos = Path(name, "photos")
         write_photos(photos, count)
+        stand_back(browser)
         installed.start_web()
         other, theirs = Person(installed.url), installed.open_draft()
         other.upload(theirs, new_photos(GALLERY), seconds=60)
@@ -58,8 +61,23 @@ def figures(bench: Bench) -> Iterator[Figure]:
     yield at_most("pages of others meanwhile, p95", round(2 * p95(quiet)), p95(loads), p95(quiet))
 
 
+def stand_back(browser: Browser) -> None:
+    """Let the browser run only while the product leaves processors idle.
+
+    It would run on another machine. Linux shares out the processors among sessions first, then
+    among the processes of each (sched(7), "The autogroup feature").
+    """
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    (main,) = (process["id"] for process in processes if process["type"] == "browser")
+    os.setpriority(os.PRIO_PGRP, os.getpgid(main), LOWEST)
+    among_sessions = Path(f"/proc/{main}/autogroup")
+    if among_sessions.exists():
+        among_sessions.write_text(str(LOWEST))
+
+
 def open_page(browser: Browser, url: str, path: str = "") -> Page:
-    page = browser.new_context(base_url=url).new_page()
+    proxied = {"X-Forwarded-For": PERSON}
+    page = browser.new_context(base_url=url, extra_http_headers=proxied).new_page()
     page.add_init_script(LONGEST_TASK)
     if path:
         sign_in(page)

@@ -44,6 +44,7 @@ class Bench:
         """A new installation with a folder of its own."""
         own = self.folder / f"product-{time.monotonic_ns()}"
         own.mkdir()
+        options = {"DJANGO_SETTINGS_MODULE": "tests.support.production_settings"} | options
         return product(own, persona_url, PASSWORD, server=self.server, **options)
 
 

@@ -95,8 +95,9 @@ def poll_address(officer: Person, number: int) -> str:
     found = re.search(r'hx-get="([^"]*)"', load(officer, f"/imports/{number}/progress/"))
     assert found
     address = unescape(found[1])
-    assert officer.get(address).status_code == 204
-    return address
+    if officer.get(address).status_code == 204:
+        return address
+    return poll_address(officer, number)  # the page has changed, as it does each minute
 
 
 def first_byte(officer: Person, path: str) -> None:

@@ -16,11 +16,12 @@ from tests.bench.figures import Bench, Figure, at_least, at_most, medians, proce
 from tests.bench.intake import at_once, uploads_to
 from tests.bench.pages import poll_addresses
 from tests.bench.rows import write_history
-from tests.support.site import Person
+from tests.support.site import PERSON, Person
 from tests.support.slow_clients import http
 
 PAGES, EVERY_SECONDS = 200, 2
 ROUNDS, OBSERVED_SECONDS = 5, 60
+PROXIED = f"X-Forwarded-For: {PERSON}"
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
@@ -77,7 +78,7 @@ async def _page(port: int, cookie: str, poll: str, after: float, answers: Counte
     while True:
         began = time.monotonic()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        headers = ("Host: localhost", f"Cookie: {cookie}", "HX-Request: true")
+        headers = ("Host: localhost", PROXIED, f"Cookie: {cookie}", "HX-Request: true")
         writer.write(http("GET", poll, *headers, "Connection: close"))
         answer = await reader.read()
         writer.close()
