@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db import connection
-from django.db.models import Exists, F, Subquery
+from django.db.models import BigIntegerField, Exists, F, Subquery
 from django.db.models.functions import JSONObject
 
 from importers.forwarding import estimate
@@ -185,6 +185,8 @@ def version(import_id: int) -> str:
     It also changes each minute, for what depends on the time: API usage, time left, batches that
     are overdue. It takes one query.
     """
+    if import_id > BigIntegerField.MAX_BIGINT:  # SQLite takes no such number
+        return ""
     environment = environments.current()
     sql, parameters = _shown_beside(environment)
     with connection.cursor() as cursor:

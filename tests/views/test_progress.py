@@ -155,8 +155,12 @@ class TestPolling:
         assert 'id="pace"' in response.content.decode()
         assert poll(signed_in, response.content.decode()).status_code == 204
 
-    def test_poll_of_an_import_that_does_not_exist_is_404(self, signed_in: Client) -> None:
-        assert signed_in.get("/imports/4711/progress/?seen=").status_code == 404
+    @pytest.mark.on_both_databases
+    @pytest.mark.parametrize("number", [4711, 10**30])
+    def test_poll_of_an_import_that_does_not_exist_is_404(
+        self, number: int, signed_in: Client
+    ) -> None:
+        assert signed_in.get(f"/imports/{number}/progress/?seen=1").status_code == 404
 
     def test_poll_returns_new_counts_and_the_next_address(
         self, signed_in: Client, three_batches: Import
