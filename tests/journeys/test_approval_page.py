@@ -38,6 +38,7 @@ def decide(phone: Page, waiting: Import, decision: str, reason: str = "") -> Non
     phone.get_by_role("link", name="Show imports that await approval").click()
     phone.get_by_role("link", name=str(waiting), exact=True).click()
     phone.get_by_role("link", name="Approve or refuse").click()
+    phone.wait_for_url("**/approve/")  # with its styles
     assert Axe().run(phone).violations_count == 0
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
     phone.get_by_label(decision).check()
