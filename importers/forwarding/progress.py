@@ -185,10 +185,10 @@ def version(import_id: int) -> str:
     It also changes each minute, for what depends on the time: API usage, time left, batches that
     are overdue. It takes one query.
     """
-    if import_id > BigIntegerField.MAX_BIGINT:  # SQLite takes no such number
+    if import_id > BigIntegerField.MAX_BIGINT:  # SQLite accepts no larger number
         return ""
     environment = environments.current()
-    sql, parameters = _shown_beside(environment)
+    sql, parameters = _shown(environment)
     with connection.cursor() as cursor:
         cursor.execute(sql, [*parameters, import_id])
         shown = cursor.fetchone()
@@ -197,8 +197,8 @@ def version(import_id: int) -> str:
 
 
 @cache
-def _shown_beside(environment: str) -> tuple[str, list[Any]]:
-    """Return the query of an import's revision and of what its notices show of an environment."""
+def _shown(environment: str) -> tuple[str, list[Any]]:
+    """Return the query of what the page of an import shows of it and of its environment."""
     unsent = Batch.objects.of_environment(environment).unsent()
     row = JSONObject(**{column: F(column) for column in GATEWAY_SHOWN}, unsent=Exists(unsent))
     gateway = Gateway.objects.filter(environment=environment).values_list(row)

@@ -1,4 +1,4 @@
-"""Queries that every request asks, compiled once: that takes several times as long as to ask."""
+"""Queries that run all the time, compiled once, because compiling takes longer than running."""
 
 from typing import Any
 

@@ -157,10 +157,11 @@ class TestPolling:
 
     @pytest.mark.on_both_databases
     @pytest.mark.parametrize("number", [4711, 10**30])
+    @pytest.mark.parametrize("seen", ["", "1"])
     def test_poll_of_an_import_that_does_not_exist_is_404(
-        self, number: int, signed_in: Client
+        self, number: int, seen: str, signed_in: Client
     ) -> None:
-        assert signed_in.get(f"/imports/{number}/progress/?seen=1").status_code == 404
+        assert signed_in.get(f"/imports/{number}/progress/?seen={seen}").status_code == 404
 
     def test_poll_returns_new_counts_and_the_next_address(
         self, signed_in: Client, three_batches: Import
