@@ -65,7 +65,7 @@ def _decide(request: HttpRequest, face_import: Import, form: DecisionForm) -> Ht
     try:
         if given["decision"] == Decision.APPROVED:
             submission.approve(face_import, given["seal"], actor)
-            done = f"Approved. The images are being sent to {face_import.face_list}."
+            done = "Approved. The results appear below."
         else:
             submission.refuse(face_import, given["seal"], given["reason"], actor)
             done = "Refused. The import is a draft again, and its signature is void."

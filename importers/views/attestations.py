@@ -100,8 +100,8 @@ def _sign(
         return _ask_again(request, draft, list(error.sentences))
     except (attestation.NothingToSend, drafts.NotADraft):
         return redirect("import_attest", draft.pk)
-    images = "1 image is" if draft.image_count == 1 else f"{draft.image_count:,} images are"
-    next_step = f"{images} being sent to {draft.face_list}."
+    images = "1 image" if draft.image_count == 1 else f"{draft.image_count:,} images"
+    next_step = f"The results for {images} appear below."
     if draft.awaits_approval:
         next_step = "Nothing is sent before a second person has approved it."
     messages.success(request, f"Signed. {next_step}")

@@ -19,11 +19,13 @@ from importers.consent import approval
 from importers.forms.history import HistoryForm
 from importers.forms.lists import FaceListForm
 from importers.forwarding import progress
+from importers.forwarding.progress import Progress
 from importers.gateway import environments, rate_limit
 from importers.intake import drafts
 from importers.lists import catalog
-from importers.models import Attestation, Image, Import, Right
+from importers.models import Attestation, Batch, Image, Import, Right
 from importers.reporting import history, outcomes, record
+from importers.reporting.outcomes import Outcome
 from importers.views.contents import GALLERY_PAGE_SIZE, REJECTED_PAGE_SIZE
 from importers.views.downloads import csv_file
 from importers.views.drafts import draft_page
@@ -116,9 +118,20 @@ def poll(request: HttpRequest, import_id: int) -> HttpResponse:
         return HttpResponse(status=204)
     face_import = lookups.visible_import(request, import_id)
     now = progress.of_import(face_import, request.GET.get("batches"))
-    context = {"import": face_import, "progress": now, "polled": True}
+    context = {
+        "import": face_import,
+        "progress": now,
+        "outcomes": _outcomes(now, request.GET.getlist("shown_batch")),
+        "polled": True,
+    }
     answer = HttpResponse if face_import.is_unfinished else HttpResponseStopPolling
     return answer(render_to_string("imports/_progress.html", context, request))
+
+
+def _outcomes(now: Progress, numbers: list[str]) -> list[tuple[Batch, Outcome]]:
+    """Return the batches of these numbers, each with what is known of its images."""
+    asked = [batch for batch in now.batches if str(batch.number) in numbers]
+    return [(batch, outcomes.of_batch(batch)) for batch in asked]
 
 
 def shown_files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
@@ -130,5 +143,6 @@ def shown_files(request: HttpRequest, face_import: Import) -> dict[str, Any]:
     return {
         "images": shown,
         "faces": [(image, outcomes.of(image)) for image in shown],
+        "batches_of_faces": {image.batch for image in shown if image.batch},
         "rejected": Paginator(rejected, REJECTED_PAGE_SIZE).get_page(request.GET.get("rejected")),
     }

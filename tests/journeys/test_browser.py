@@ -137,19 +137,23 @@ def test_list_on_the_page_is_the_list_that_is_signed(
     assert in_force(draft).list_persona_id == other.persona_id
 
 
-def test_polling_keeps_focus_and_scroll_and_stops_at_the_end(
+def test_polling_refreshes_the_faces_keeps_focus_and_scroll_and_ends(
     page: Page, known_list: FaceList, actor: Actor, make_draft: Callable[..., Import]
 ) -> None:
     sent = submit(make_draft(known_list, 60), actor)
     polls: list[str] = []
     page.on("request", lambda asked: polls.append(asked.url) if "/progress/" in asked.url else None)
     page.set_viewport_size({"width": 1440, "height": 400})
-    page.goto(f"/imports/{sent.pk}/")
+    page.goto(f"/imports/{sent.pk}/?page=2")
+    outcomes = page.locator(".gallery .outcome")
+    expect(outcomes).to_contain_text(["Waiting to be sent"] * 12)
     record = page.get_by_role("link", name="Open the record")
     record.focus()
     page.evaluate("window.scrollTo(0, 150)")
     forward()
     expect(page.locator("#state .state")).to_have_attribute("data-state", "completed")
+    ended = ["Batch 1 All 50 successful"] * 2 + ["Batch 2 All 10 successful"] * 10
+    expect(outcomes).to_have_text(ended)
     expect(record).to_be_focused()
     assert page.evaluate("window.scrollY") == 150
     seen = len(polls)

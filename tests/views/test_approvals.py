@@ -94,9 +94,7 @@ class TestDecision:
     ) -> None:
         answer = decide(approver, waiting)
         assert answer.url == f"/imports/{waiting.pk}/"
-        assert "Approved. The images are being sent to Known fraud." in words_of(
-            approver.get(answer.url)
-        )
+        assert "Approved. The results appear below." in words_of(approver.get(answer.url))
         forward()
         assert len(persona.ledger()) == 1
         assert Approval.objects.get().decided_from == "127.0.0.1"

@@ -151,7 +151,7 @@ class TestSigning:
         assert batch.images.count() == 3
         assert actions()[-2:] == ["import.attested", "import.sent"]
         text = words(page_of(signed_in, answered))
-        assert "Signed. 3 images are being sent to Confirmed fraud." in text
+        assert "Signed. The results for 3 images appear below." in text
 
     def test_confirmed_warnings_are_stored(self, signed_in: Client, draft: Import) -> None:
         save(signed_in, draft, "fraud_exemption")

@@ -177,6 +177,18 @@ class TestPolling:
         assert polled_address(fragment) not in ("", polled_address(html))
         assert poll(signed_in, fragment).status_code == 204
 
+    def test_poll_returns_the_outcomes_of_the_batches_whose_faces_are_shown(
+        self, signed_in: Client, three_batches: Import
+    ) -> None:
+        html = page_of(signed_in, three_batches)
+        assert re.findall(r'name="shown_batch" value="(.)"', html) == ["1", "2", "3"]
+        end_batch(three_batches.batches.get(number=2), 1, 0, 0)
+        address = f"{polled_address(html)}&shown_batch=2&shown_batch=3&shown_batch=x"
+        fragment = signed_in.get(address).content.decode()
+        found = re.findall(r'(?s)<p class="outcome".*?data-batch="(.)".*?</p>', fragment)
+        assert found == ["2", "3"]
+        assert "Batch 2 Successful Batch 3 Waiting to be sent" in words(fragment)
+
     @pytest.mark.parametrize(
         "change",
         [
