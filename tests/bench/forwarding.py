@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import requests
 
+from importers.forwarding.batching import sizes
 from importers.local_persona import DEFAULT_KEY
 from tests.bench.figures import Bench, Figure, at_least, at_most, medians
 from tests.bench.persona import Persona, local_persona
@@ -19,7 +21,6 @@ from tests.bench.photos import write_photos
 from tests.support.memory import most_kilobytes
 from tests.support.product import Product
 
-BATCH = 50
 HEADERS = {"Authorization": f"Bearer {DEFAULT_KEY}", "Key-Inflection": "kebab"}
 RATE_LIMIT, SMALL_BATCH = 300, 2
 
@@ -98,7 +99,7 @@ def signed(bench: Bench, persona: Persona, photos: list[Path], **options: str) -
 
 
 def time_bare(persona: Persona, photos: list[Path], threads: int) -> float:
-    """The seconds of a plain loop that reads the files, posts them and checks the status."""
+    """The seconds of a plain loop that reads the files of each batch and posts them."""
 
     def send(batch: list[Path]) -> None:
         requests.post(
@@ -112,9 +113,11 @@ def time_bare(persona: Persona, photos: list[Path], threads: int) -> float:
             timeout=60,
         ).raise_for_status()
 
+    rest = iter(photos)
+    batches = [list(islice(rest, size)) for size in sizes(file.stat().st_size for file in photos)]
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(send, [photos[n : n + BATCH] for n in range(0, len(photos), BATCH)]))
+        list(pool.map(send, batches))
     return time.perf_counter() - began
 
 
