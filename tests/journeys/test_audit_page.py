@@ -1,7 +1,6 @@
 """An auditor reads the audit trail on a phone, and asks who saw which faces."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from importers.access.roles import assign
@@ -9,15 +8,10 @@ from importers.audit.actors import Actor
 from importers.models import FaceList, Person, Role
 from importers.vault import viewing
 from tests.support.attestations import submit
+from tests.support.browser import check
 from tests.support.makers import MakeDraft
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def check(page: Page) -> None:
-    """Check that the page is accessible and no wider than the screen."""
-    assert Axe().run(page).violations_count == 0
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_auditor_reads_the_trail_and_asks_who_saw_faces(
@@ -30,7 +24,7 @@ def test_auditor_reads_the_trail_and_asks_who_saw_faces(
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("/")
     page.get_by_role("link", name="Audit trail").click()
-    check(page)
+    check(page, "Audit trail")
     page.get_by_label("Act").select_option(label="Viewed images")
     page.get_by_label("Object").fill(f"import {draft.pk}")
     page.get_by_role("button", name="Filter").click()
@@ -41,11 +35,11 @@ def test_auditor_reads_the_trail_and_asks_who_saw_faces(
     page.get_by_label("Object").fill("the import")
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_text("There is no such object.")).to_be_visible()
-    check(page)
+    check(page, "Audit trail")
     page.get_by_role("link", name="Who saw which faces").click()
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("alert")).to_contain_text("Choose a person")
     page.get_by_label("Object").fill(f"import {draft.pk}")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="3 faces, seen by 1 person")).to_be_visible()
-    check(page)
+    check(page, "Who saw which faces")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
@@ -14,6 +13,7 @@ from importers.gateway import breaker
 from importers.local_persona import LocalPersona
 from importers.models import Batch, FaceList, Gateway, Import
 from tests.support.batches import OWNER
+from tests.support.browser import check
 from tests.support.forwarding import every_image_is_there_once, forward, states_of, time_passes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,12 +53,12 @@ def test_person_matches_undoes_and_matches_again(
     expect(faces).to_have_count(6)
     for face in faces.all():
         expect(face).not_to_have_js_property("naturalWidth", 0)
-    assert Axe().run(page).violations_count == 0
+    check(page, "Match batches with Persona imports")
     first, second = page.locator("tbody tr").all()
     second.get_by_label(entry.importer_id).check()
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Confirm the matches")).to_be_visible()
-    assert Axe().run(page).violations_count == 0
+    check(page, "Confirm the matches")
     page.get_by_role("button", name="Confirm").click()
     page.get_by_role("button", name="Undo the decision about batch 2").click()
     expect(page.locator(".message, [role=status]").first).to_be_attached()

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from importers.models import Person
+from tests.support.browser import check
 from tests.support.people import PASSWORD
 from tests.support.second_factor import code
 
@@ -37,12 +37,6 @@ def device(phone: Page) -> Iterator[Page]:
     session.detach()
 
 
-def check(page: Page) -> None:
-    """Check that the page is accessible and no wider than the screen."""
-    assert Axe().run(page).violations_count == 0
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
 def sign_out(page: Page) -> None:
     page.locator("details.menu summary").click()
     page.get_by_role("button", name="Sign out").click()
@@ -60,19 +54,19 @@ def test_app_and_then_a_recovery_code(phone: Page, officer: Person) -> None:
     phone.goto("/lists/")
     phone.locator("details.menu summary").click()
     phone.get_by_role("link", name="Your account").click()
-    check(phone)
+    check(phone, "Your account")
     phone.get_by_role("link", name="Set up a second factor").click()
     phone.get_by_role("link", name="Set up an app").click()
-    check(phone)
+    check(phone, "Set up an authenticator app")
     key = phone.locator("code").inner_text()
     phone.get_by_label("Code that the app shows").fill(code(key))
     phone.get_by_role("button", name="Set up").click()
     expect(phone.get_by_role("status").first).to_contain_text("The authenticator app is set up.")
-    check(phone)
+    check(phone, "Recovery codes")
     one = phone.get_by_role("listitem").first.inner_text()
     sign_out(phone)
     enter_password(phone)
-    check(phone)
+    check(phone, "Second factor")
     phone.get_by_label("Code").fill(code(key))
     phone.get_by_role("button", name="Sign in").click()
     expect(phone.get_by_role("heading", name="Imports", exact=True)).to_be_visible()
@@ -82,24 +76,24 @@ def test_app_and_then_a_recovery_code(phone: Page, officer: Person) -> None:
     phone.get_by_role("button", name="Sign in").click()
     phone.goto("/account/second-factor/")
     expect(phone.get_by_text("9 left")).to_be_visible()
-    check(phone)
+    check(phone, "Second factor")
 
 
 def test_passkey_without_a_password(device: Page, officer: Person) -> None:
     device.goto("/account/second-factor/")
     device.get_by_role("link", name="Add a passkey").click()
-    check(device)
+    check(device, "Add a passkey")
     device.get_by_label("Name").fill("Phone")
     device.get_by_role("button", name="Add a passkey").click()
     expect(device.get_by_role("heading", name="Recovery codes")).to_be_visible()
     sign_out(device)
-    check(device)
+    check(device, "Sign in")
     device.get_by_role("button", name="Use a passkey").click()
     expect(device.get_by_role("heading", name="Imports", exact=True)).to_be_visible()
     device.goto("/account/")
     expect(device.get_by_text("Signed in (passkey)")).to_be_visible()
     device.goto("/account/confirm/passkey/?next=/lists/")
-    check(device)
+    check(device, "Confirm that it is you")
     device.get_by_role("button", name="Use a passkey").click()
     expect(device.get_by_role("heading", name="Face lists", exact=True)).to_be_visible()
     sign_out(device)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from tests.support import oidc
+from tests.support.browser import check
 from tests.support.oidc import Oidc
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,16 +36,10 @@ def phone(live_server: LiveServer, browser: Browser) -> Iterator[Page]:
     assert [error for error in errors if "Content Security Policy" in error] == []
 
 
-def check(page: Page) -> None:
-    """Check that the page is accessible and no wider than the screen."""
-    assert Axe().run(page).violations_count == 0
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
 def test_person_signs_in_and_lands_on_the_page_they_came_for(phone: Page, provider: Oidc) -> None:
     provider.knows("ann", preferred_username="ann", name="Ann Lee", groups=["face-officers"])
     phone.goto("/lists/")
-    check(phone)
+    check(phone, "Sign in")
     phone.get_by_role("button", name="Acme").click()
     phone.get_by_label("Subject").fill("ann")
     phone.get_by_role("button", name="Authorize", exact=True).click()
@@ -57,10 +51,10 @@ def test_person_signs_in_and_lands_on_the_page_they_came_for(phone: Page, provid
     phone.get_by_role("link", name="Your account").click()
     phone.get_by_role("link", name="Connect or disconnect Acme").click()
     expect(phone.get_by_text("Your account is connected to Acme.")).to_be_visible()
-    check(phone)
+    check(phone, "Single sign-on")
     phone.goto("/account/single-sign-on/again/?next=/lists/")
-    check(phone)
+    check(phone, "Confirm that it is you")
     phone.get_by_role("button", name="Sign in again").click()
     phone.get_by_role("button", name="Deny access").click()
     expect(phone.get_by_role("heading", name="Single sign-on was cancelled")).to_be_visible()
-    check(phone)
+    check(phone, "Single sign-on was cancelled")

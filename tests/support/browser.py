@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
 
 from importers.forms.consent import AttestationForm
@@ -33,6 +34,18 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
         yield browser
         browser.close()
+
+
+def check(page: Page, heading: str) -> None:
+    """Check that the page with this main heading is accessible and no wider than the window.
+
+    It is waited for: a click on a link returns before the next page is there.
+    """
+    expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+    page.wait_for_load_state()  # with its styles
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{page.url}\n{found.generate_report()}"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
 def open_draft(page: Page, face_list: FaceList) -> Import:
