@@ -13,6 +13,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from importers.audit.actors import Actor
+from importers.consent import seal
 from importers.intake import drafts, files
 from importers.intake.files import Received
 from importers.local_persona import LocalPersona
@@ -33,7 +34,7 @@ __all__ = ["postgresql_url"]
 
 @pytest.fixture(autouse=True)
 def media(settings: Settings, tmp_path: Path) -> Path:
-    """Give each test its own folder of images, an empty cache and a fast password hasher."""
+    """Give each test its own folder of images, empty caches and a fast password hasher."""
     folder = tmp_path / "media"
     backend = {"BACKEND": "importers.storage.DurableFileStorage"}
     settings.STORAGES = settings.STORAGES | {
@@ -41,6 +42,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
     }
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.clear()
+    seal.kept_lines.cache_clear()
     settings.WHITENOISE_AUTOREFRESH = True  # it would list all static files for each client
     settings.MFA_TOTP_TOLERANCE = 1  # the next step may begin between a code and its check
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -28,11 +28,16 @@ def lines(face_import: Import, default: Entry | None = None, version: int = VERS
     if version != VERSION:
         raise UnknownVersion(version)
     accepted = face_import.files.filter(state=Image.State.ACCEPTED)
-    default = default or Entry()
-    return sorted(
-        _line(sha256, Entry(*entry).with_default(default))
-        for sha256, *entry in accepted.values_list("sha256", *ENTRY)
-    )
+    rows = accepted.values_list("sha256", *ENTRY)
+    entries = ((sha256, Entry(*entry)) for sha256, *entry in rows)
+    if default:
+        entries = ((sha256, entry.with_default(default)) for sha256, entry in entries)
+    return sorted(_line(sha256, entry) for sha256, entry in entries)
+
+
+def line(image: Image) -> str:
+    """Return the image's line in the manifest of its import, which is signed."""
+    return _line(image.sha256, Entry(*(getattr(image, name) for name in ENTRY)))
 
 
 def digest(manifest: Iterable[str]) -> str:

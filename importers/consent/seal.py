@@ -7,12 +7,13 @@ seals. To seal a new column, add a version; never change one that exists.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from importers.audit.actions import Action
 from importers.consent import manifest
-from importers.models import Attestation, AuditEvent
+from importers.models import Attestation, AuditEvent, Image, Import
 
 VERSION = 3
 FIELDS = {
@@ -29,6 +30,7 @@ FIELDS = {
 }
 # What makes an attestation void.
 VOIDING = (Action.IMPORT_REFUSED, Action.IMPORT_WITHDRAWN)
+OTHER_IMAGES = "The import's images or entries are not those that were attested."
 
 
 class SealBroken(Exception):
@@ -64,19 +66,18 @@ def canonical(values: dict[str, object]) -> str:
 
 def check(attestation: Attestation) -> None:
     """Raise SealBroken unless the attestation, list and images are those that were sealed."""
-    check_record(attestation)
-    face_import = attestation.face_import
-    to = face_import.face_list
-    if (attestation.environment, attestation.list_persona_id) != (to.environment, to.persona_id):
-        raise SealBroken("The import goes to a list other than the one that was attested.")
-    try:
-        images = manifest.lines(face_import, version=attestation.manifest_version)
-    except manifest.UnknownVersion as unknown:
-        raise SealBroken(f"The manifest has version {unknown}, which is not known.") from unknown
-    # The count too: an edited entry may hold a line break and the line of another image.
-    sealed = (attestation.image_count, attestation.manifest_sha256)
-    if sealed != (len(images), manifest.digest(images)):
-        raise SealBroken("The import's images or entries are not those that were attested.")
+    _check_destination(attestation)
+    _sealed_lines(*_manifest_of(attestation))
+
+
+def check_images(attestation: Attestation, images: Iterable[Image]) -> None:
+    """Raise SealBroken unless the attestation, list and each of these images are as sealed.
+
+    A process reads the whole import for its first batch only, not for each of hundreds.
+    """
+    _check_destination(attestation)
+    if not kept_lines(*_manifest_of(attestation)).issuperset(map(manifest.line, images)):
+        raise SealBroken(OTHER_IMAGES)
 
 
 def check_record(attestation: Attestation) -> None:
@@ -100,6 +101,39 @@ def check_record(attestation: Attestation) -> None:
         raise SealBroken("The audit trail does not hold this seal.")
     if attestation.is_void == found.isdisjoint(VOIDING):
         raise SealBroken("The audit trail and the attestation disagree on whether it is void.")
+
+
+def _check_destination(attestation: Attestation) -> None:
+    check_record(attestation)
+    to = attestation.face_import.face_list
+    if (attestation.environment, attestation.list_persona_id) != (to.environment, to.persona_id):
+        raise SealBroken("The import goes to a list other than the one that was attested.")
+
+
+def _manifest_of(attestation: Attestation) -> tuple[int, int, int, str]:
+    """Return what names one manifest: its import, version, number of lines and SHA-256."""
+    return (
+        attestation.face_import_id,
+        attestation.manifest_version,
+        attestation.image_count,
+        attestation.manifest_sha256,
+    )
+
+
+def _sealed_lines(import_id: int, version: int, count: int, sha256: str) -> frozenset[str]:
+    """Return the lines of the manifest. Raises SealBroken if the images have another manifest."""
+    try:
+        images = manifest.lines(Import(pk=import_id), version=version)
+    except manifest.UnknownVersion as unknown:
+        raise SealBroken(f"The manifest has version {unknown}, which is not known.") from unknown
+    # The count too: an edited entry may hold a line break and the line of another image.
+    if (count, sha256) != (len(images), manifest.digest(images)):
+        raise SealBroken(OTHER_IMAGES)
+    return frozenset(images)
+
+
+# What is kept is never out of date, because no other manifest has the same hash.
+kept_lines = lru_cache(maxsize=2)(_sealed_lines)
 
 
 def find_breaks() -> Iterator[str]:

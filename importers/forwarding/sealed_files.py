@@ -24,9 +24,9 @@ def read(batch: Batch) -> list[ImageFile]:
     signed = batch.face_import.attestation
     if signed is None:
         raise SealBroken("The import has no attestation in force.")
-    seal.check(signed)
     # The order is part of the bytes, which a retry under the same key must repeat exactly.
     images = list(batch.images.order_by("pk"))
+    seal.check_images(signed, images)
     attested = [
         image
         for image in images

@@ -10,12 +10,12 @@ from django.db import OperationalError
 from django.db.models import F
 from django.db.models.functions import Now
 
-from importers.consent import seal
-from importers.forwarding import recording
+from importers.forwarding import recording, sealed_files
 from importers.forwarding.claims import Leases, claim, lease_time
 from importers.forwarding.sending import send_next
 from importers.local_persona import IMPORT, LocalPersona
-from importers.models import Attestation, Batch, FaceList, Import
+from importers.models import Batch, FaceList, Import
+from importers.persona.client import ImageFile
 from importers.worker import process
 from tests.support.batches import Meanwhile, lease_runs_out, sends, the_only, worker_actions
 from tests.support.forwarding import forward
@@ -116,14 +116,15 @@ def test_ended_lease_prevents_the_send(
 ) -> None:
     """The host freezes between the claim and the request."""
     sent = make_import(known_list)
-    checked = seal.check
+    read = sealed_files.read
 
-    def check_and_freeze(attestation: Attestation) -> None:
-        checked(attestation)
+    def read_and_freeze(batch: Batch) -> list[ImageFile]:
+        files = read(batch)
         lease_runs_out()
+        return files
 
     with monkeypatch.context() as frozen:
-        frozen.setattr(seal, "check", check_and_freeze)
+        frozen.setattr(sealed_files, "read", read_and_freeze)
         send_next(Leases("mine"))
     assert sends(persona) == []
     batch = the_only(sent)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from importers.audit.actors import Actor
@@ -153,6 +155,48 @@ class TestBrokenSeal:
             Import.State.NEEDS_ATTENTION,
             Import.State.COMPLETED,
         )
+
+    @pytest.mark.parametrize(
+        "change", [{"sha256": "0" * 64}, {"case_reference": "FR-2"}, {"note": "Another person."}]
+    )
+    def test_image_altered_while_its_import_is_sent_is_held_back(
+        self,
+        persona: LocalPersona,
+        make_import: Make,
+        known_list: FaceList,
+        settings: Settings,
+        change: dict[str, str],
+    ) -> None:
+        settings.BATCH_MAX_IMAGES = 1
+        sent = make_import(known_list)
+        assert send_next(Leases(OWNER))
+        Image.objects.filter(batch__number=2).update(**change)
+        forward()
+        assert states_of(sent) == [State.DONE, State.FAILED, State.DONE]
+        assert sent.batches.get(number=2).problem == "seal_broken"
+        assert len(sends(persona)) == 2
+
+    def test_attestation_altered_while_its_import_is_sent_stops_it(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
+    ) -> None:
+        settings.BATCH_MAX_IMAGES = 1
+        sent = make_import(known_list)
+        assert send_next(Leases(OWNER))
+        change_attestation(sent.files.all()[0])
+        forward()
+        assert states_of(sent) == [State.DONE, State.FAILED, State.FAILED]
+        assert len(sends(persona)) == 1
+
+    def test_import_is_read_once_for_all_its_batches(
+        self, persona: LocalPersona, make_import: Make, known_list: FaceList, settings: Settings
+    ) -> None:
+        settings.BATCH_MAX_IMAGES = 1
+        sent = make_import(known_list, images=4)
+        with CaptureQueriesContext(connection) as asked:
+            forward()
+        assert states_of(sent) == [State.DONE] * 4
+        whole = f'"importers_image"."face_import_id" = {sent.pk}'
+        assert len([query for query in asked if whole in query["sql"]]) == 1
 
     def test_broken_seal_is_in_the_audit_trail(
         self, persona: LocalPersona, make_import: Make, known_list: FaceList
