@@ -65,6 +65,7 @@ def test_text_on_the_imports_page_leads_to_its_import_in_three_actions(
     page.goto("/")
     page.get_by_label("Search for a file").fill("FR-2026-014")
     page.keyboard.press("Enter")
+    page.wait_for_url("**/search/#answer")  # the page before shows the same link
     page.get_by_role("link", name=f"Import {signed.pk}").click()
     expect(page.get_by_role("heading", name="Attestation", exact=True)).to_be_visible()
 
