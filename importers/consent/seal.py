@@ -66,7 +66,7 @@ def canonical(values: dict[str, object]) -> str:
 
 def check(attestation: Attestation) -> None:
     """Raise SealBroken unless the attestation, list and images are those that were sealed."""
-    _check_destination(attestation)
+    _check_record_and_list(attestation)
     _sealed_lines(*_manifest_of(attestation))
 
 
@@ -75,7 +75,7 @@ def check_images(attestation: Attestation, images: Iterable[Image]) -> None:
 
     A process reads the whole import for its first batch only, not for each of hundreds.
     """
-    _check_destination(attestation)
+    _check_record_and_list(attestation)
     if not kept_lines(*_manifest_of(attestation)).issuperset(map(manifest.line, images)):
         raise SealBroken(OTHER_IMAGES)
 
@@ -103,7 +103,7 @@ def check_record(attestation: Attestation) -> None:
         raise SealBroken("The audit trail and the attestation disagree on whether it is void.")
 
 
-def _check_destination(attestation: Attestation) -> None:
+def _check_record_and_list(attestation: Attestation) -> None:
     check_record(attestation)
     to = attestation.face_import.face_list
     if (attestation.environment, attestation.list_persona_id) != (to.environment, to.persona_id):

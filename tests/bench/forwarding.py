@@ -57,11 +57,11 @@ def throughput(
 
 def memory(bench: Bench, photos: list[Path], threads: int) -> Figure:
     """The peak of a worker that sends batches of 25 MB, over that of one with nothing to send."""
-    sizes = {"BATCH_MAX_IMAGES": "100"}
+    larger = {"BATCH_MAX_IMAGES": "100"}
     with local_persona(answer_seconds=0.2) as persona:
-        with signed(bench, persona, [], **sizes) as installed:
+        with signed(bench, persona, [], **larger) as installed:
             idle = peak_of_worker(installed, threads)
-        with signed(bench, persona, photos, **sizes) as installed:
+        with signed(bench, persona, photos, **larger) as installed:
             peak = peak_of_worker(installed, threads)
     what = f"P7 memory over idle for each of {threads} threads, batches of 25 MB"
     return at_most(what, 30, (peak - idle) / threads, idle, "MB")

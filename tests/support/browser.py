@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
 def check(page: Page, heading: str) -> None:
     """Check that the page with this main heading is accessible and no wider than the window.
 
-    It is waited for: a click on a link returns before the next page is there.
+    Waits for that page, because a click on a link returns before the next page is there.
     """
     expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
     page.wait_for_load_state()  # with its styles
